@@ -1,0 +1,76 @@
+"""Switches that are opened by a `with` block and closed again by leaving it.
+
+Each thread has its own: a block opened in one thread is not seen in another.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass
+class TrainingStep:
+    """One training step: its number, and how many random masks it has drawn so far."""
+
+    number: int
+    masks: int = 0
+
+    def next_mask(self) -> tuple[int, int]:
+        """(step, mask): a pair that no other mask of this run has. Layers are called in a fixed order."""
+        self.masks += 1
+        return self.number, self.masks - 1
+
+
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+_training_step: ContextVar[TrainingStep | None] = ContextVar("training_step", default=None)
+
+
+@contextmanager
+def _switched(switch: ContextVar[T], value: T) -> Iterator[T]:
+    token = switch.set(value)
+    try:
+        yield value
+    finally:
+        switch.reset(token)
+
+
+@contextmanager
+def recording(on: bool) -> Iterator[None]:
+    """`with recording(False):` functions keep no history. Gradients of gradients record the backward pass too."""
+    with _switched(_recording, on):
+        yield
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """`with no_grad():` functions keep no history, so that no memory is held for a backward pass."""
+    with recording(False):
+        yield
+
+
+@contextmanager
+def training_mode(step: int = 0) -> Iterator[None]:
+    """`with training_mode(step):` dropout drops, batch norm uses its batch. Masks depend on (seed, step) alone."""
+    with _switched(_training_step, TrainingStep(step)):
+        yield
+
+
+@contextmanager
+def evaluation_mode() -> Iterator[None]:
+    """`with evaluation_mode():` switches training behaviour off inside a training step."""
+    with _switched(_training_step, None):
+        yield
+
+
+def is_recording() -> bool:
+    """Whether functions keep their history now."""
+    return _recording.get()
+
+
+def training_step() -> TrainingStep | None:
+    """The training step under way, or None outside training."""
+    return _training_step.get()

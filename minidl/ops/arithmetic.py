@@ -1,0 +1,118 @@
+"""Broadcasting arithmetic and matrix products, written once on the array library of the inputs."""
+
+import numbers
+
+from minidl.ops.elementwise import exp, log
+from minidl.ops.shaping import sum_to
+from minidl.tensor import Operand, Tensor, attach, operands, record
+
+
+def add(a: Operand, b: Operand) -> Tensor:
+    """a + b, with NumPy's broadcasting."""
+    a, b = operands("add", a, b)
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy: Tensor) -> tuple[Tensor, Tensor]:
+        return sum_to(dy, a_shape), sum_to(dy, b_shape)
+
+    return record(a.array + b.array, (a, b), backward)
+
+
+def subtract(a: Operand, b: Operand) -> Tensor:
+    """a - b, with NumPy's broadcasting."""
+    a, b = operands("subtract", a, b)
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy: Tensor) -> tuple[Tensor, Tensor]:
+        return sum_to(dy, a_shape), sum_to(-dy, b_shape)
+
+    return record(a.array - b.array, (a, b), backward)
+
+
+def multiply(a: Operand, b: Operand) -> Tensor:
+    """a * b element by element, with NumPy's broadcasting."""
+    a, b = operands("multiply", a, b)
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            sum_to(dy * b, a.shape) if a.requires_grad else None,
+            sum_to(dy * a, b.shape) if b.requires_grad else None,
+        )
+
+    return record(a.array * b.array, (a, b), backward)
+
+
+def divide(a: Operand, b: Operand) -> Tensor:
+    """a / b element by element, with NumPy's broadcasting."""
+    a, b = operands("divide", a, b)
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            sum_to(dy / b, a.shape) if a.requires_grad else None,
+            sum_to(-dy * a / (b * b), b.shape) if b.requires_grad else None,
+        )
+
+    return record(a.array / b.array, (a, b), backward)
+
+
+def negative(x: Operand) -> Tensor:
+    """-x"""
+    (x,) = operands("negative", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (-dy,)
+
+    return record(-x.array, (x,), backward)
+
+
+def power(x: Operand, exponent: Operand) -> Tensor:
+    """x ** exponent. A tensor as exponent needs x > 0, since its gradient is x ** exponent * log(x)."""
+    if isinstance(exponent, numbers.Real):
+        return _power_of_number(x, float(exponent))
+    x, exponent = operands("power", x, exponent)
+    return exp(exponent * log(x))
+
+
+def _power_of_number(x: Operand, exponent: float) -> Tensor:
+    (x,) = operands("power", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        if exponent == 0:
+            return (dy * 0,)  # not 0 * x ** -1, which is nan at x = 0
+        return (dy * (exponent * x ** (exponent - 1)),)
+
+    return record(x.array**exponent, (x,), backward)
+
+
+def matmul(a: Operand, b: Operand) -> Tensor:
+    """The matrix product a (..., m, k) @ b (..., k, n) -> (..., m, n); leading axes broadcast. One axis: a vector."""
+    a, b = operands("matmul", a, b)
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[max(0, b.ndim - 2)]:
+        raise ValueError(f"matmul: expected a (..., m, k) and b (..., k, n), got {a.shape} and {b.shape}")
+    if a.ndim == 1:
+        row = matmul(a.reshape(1, -1), b)  # (..., 1, n), or (1,) for a vector b
+        return row.reshape(row.shape[:-2] + row.shape[-1:] if b.ndim > 1 else ())
+    if b.ndim == 1:
+        column = matmul(a, b.reshape(-1, 1))
+        return column.reshape(column.shape[:-1])
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            sum_to(dy @ _transposed(b), a.shape) if a.requires_grad else None,
+            sum_to(_transposed(a) @ dy, b.shape) if b.requires_grad else None,
+        )
+
+    return record(a.array @ b.array, (a, b), backward)
+
+
+def _transposed(x: Tensor) -> Tensor:
+    """The last two axes swapped."""
+    return x.transpose(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+
+
+attach(
+    __add__=add, __radd__=lambda a, b: add(b, a), __sub__=subtract, __rsub__=lambda a, b: subtract(b, a),
+    __mul__=multiply, __rmul__=lambda a, b: multiply(b, a), __truediv__=divide, __rtruediv__=lambda a, b: divide(b, a),
+    __neg__=negative, __pow__=power, __rpow__=lambda a, b: power(operands("power", b, a)[0], a),
+    __matmul__=matmul, __rmatmul__=lambda a, b: matmul(b, a),
+)  # fmt: skip

@@ -1,0 +1,136 @@
+"""Convolution, its two gradients, and transposed convolution.
+
+"Convolution" slides the filters as they are (cross-correlation), as Keras and PyTorch do; Flux's Conv flips them first.
+With windows, stride and padding fixed, three functions are closed under differentiation: each one's gradients are the
+other two.
+
+    y  = conv2d(x, weight)                    linear in x and in weight
+    dx = conv2d_input_gradient(dy, weight)    its transpose in x
+    dw = conv2d_weight_gradient(dy, x)        its transpose in weight
+"""
+
+from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, make_windows, output_shape
+from minidl.tensor import Operand, Tensor, operands, record
+
+
+def conv2d(
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: Sizes = 1,
+    pad: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide filters over images: x (n, h, w, c) * weight (kh, kw, c, f) + bias (f,) -> y (n, out_h, out_w, f).
+
+    y[n, i, j, o] = bias[o] + sum over ki, kj, ch of
+                    x[n, i * stride + ki * dilation - pad, j * stride + kj * dilation - pad, ch] * weight[ki, kj, ch, o]
+
+    pad is a number, (height, width) or (top, bottom, left, right). With groups > 1, channels and filters are split into
+    that many equal parts, each seeing only its own: weight (kh, kw, c / groups, f). ValueError for shapes that do not
+    fit together.
+    """
+    x, weight, *maybe_bias = operands("conv2d", x, weight, *([] if bias is None else [bias]))
+    windows = _windows("conv2d", weight, stride, pad, dilation)
+    _check_channels("conv2d", x, weight, groups)
+    check_fits("conv2d", windows, *x.shape[1:3])
+    return _forward(x, weight, _checked_bias("conv2d", maybe_bias, weight.shape[3]), windows, groups)
+
+
+def conv_transpose2d(
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: Sizes = 1,
+    pad: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution run backwards: x (n, h, w, c), weight (kh, kw, f / groups, c), bias (f,) -> y (n, out_h, out_w, f).
+
+    Every pixel of x paints its filters, scaled, into y: the input gradient of the conv2d that turns y's shape into x's
+    (Zeiler et al. 2010). out_h = (h - 1) * stride + dilation * (kh - 1) + 1 - top - bottom.
+    """
+    x, weight, *maybe_bias = operands("conv_transpose2d", x, weight, *([] if bias is None else [bias]))
+    windows = _windows("conv_transpose2d", weight, stride, pad, dilation)
+    if x.ndim != 4 or x.shape[3] != weight.shape[3] or weight.shape[3] % groups:
+        raise ValueError(
+            f"conv_transpose2d: expected images (n, h, w, {weight.shape[3]}) in {groups} equal groups, got {x.shape}"
+        )
+    out_h, out_w = image_shape(windows, *x.shape[1:3])
+    filters = weight.shape[2] * groups
+    if out_h < 1 or out_w < 1:
+        raise ValueError(f"conv_transpose2d: padding {pad} leaves no pixel of the output ({out_h} x {out_w})")
+    y = conv2d_input_gradient(x, weight, (x.shape[0], out_h, out_w, filters), windows, groups)
+    bias = _checked_bias("conv_transpose2d", maybe_bias, filters)
+    return y if bias is None else y + bias
+
+
+def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows, groups: int) -> Tensor:
+    xp = x.backend.xp
+    added = xp.zeros(weight.shape[3], x.dtype) if bias is None else bias.array
+    y = x.backend.kernels(__package__).forward(x.array, weight.array, added, windows, groups)
+    has_bias = bias is not None
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
+        dx = conv2d_input_gradient(dy, weight, x.shape, windows, groups) if x.requires_grad else None
+        dweight = conv2d_weight_gradient(dy, x, weight.shape, windows, groups) if weight.requires_grad else None
+        return (dx, dweight, dy.sum((0, 1, 2))) if has_bias else (dx, dweight)
+
+    backward.__qualname__ = conv2d.__qualname__ + ".<locals>.backward"
+    return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
+
+
+def conv2d_input_gradient(
+    dy: Operand, weight: Operand, x_shape: tuple[int, ...], windows: Windows, groups: int
+) -> Tensor:
+    """What a change of y asks of x: dy (n, out_h, out_w, f), weight (kh, kw, c / groups, f) -> dx of `x_shape`."""
+    dy, weight = operands("conv2d_input_gradient", dy, weight)
+    dx = dy.backend.kernels(__package__).input_gradient(dy.array, weight.array, x_shape, windows, groups)
+
+    def backward(ddx: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            _forward(ddx, weight, None, windows, groups) if dy.requires_grad else None,
+            conv2d_weight_gradient(dy, ddx, weight.shape, windows, groups) if weight.requires_grad else None,
+        )
+
+    return record(dx, (dy, weight), backward)
+
+
+def conv2d_weight_gradient(
+    dy: Operand, x: Operand, weight_shape: tuple[int, ...], windows: Windows, groups: int
+) -> Tensor:
+    """What a change of y asks of the weight: dy (n, out_h, out_w, f), x (n, h, w, c) -> dweight of `weight_shape`."""
+    dy, x = operands("conv2d_weight_gradient", dy, x)
+    dweight = dy.backend.kernels(__package__).weight_gradient(dy.array, x.array, weight_shape, windows, groups)
+
+    def backward(ddweight: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            _forward(x, ddweight, None, windows, groups) if dy.requires_grad else None,
+            conv2d_input_gradient(dy, ddweight, x.shape, windows, groups) if x.requires_grad else None,
+        )
+
+    return record(dweight, (dy, x), backward)
+
+
+def _windows(op: str, weight: Tensor, stride: Sizes, pad: Sizes, dilation: Sizes) -> Windows:
+    if weight.ndim != 4:
+        raise ValueError(f"{op}: expected weight (kh, kw, channels, filters), got shape {weight.shape}")
+    return make_windows(op, weight.shape[:2], stride, pad, dilation)
+
+
+def _check_channels(op: str, x: Tensor, weight: Tensor, groups: int) -> None:
+    channels, filters = weight.shape[2] * groups, weight.shape[3]
+    if groups < 1 or filters % groups:
+        raise ValueError(f"{op}: expected groups to divide the {filters} filters, got groups={groups}")
+    if x.ndim != 4 or x.shape[3] != channels:
+        raise ValueError(f"{op}: expected images (n, h, w, {channels}), got {x.shape}")
+
+
+def _checked_bias(op: str, maybe_bias: list[Tensor], filters: int) -> Tensor | None:
+    for bias in maybe_bias:
+        if bias.shape != (filters,):
+            raise ValueError(f"{op}: expected bias ({filters},), got {bias.shape}")
+        return bias
+    return None

@@ -1,0 +1,182 @@
+"""Functions of one number at a time, and Flux's activation functions among them."""
+
+import math
+from collections.abc import Callable
+
+from minidl.backend import Array
+from minidl.ops.shaping import sum_to
+from minidl.tensor import Operand, Tensor, attach, operands, record
+
+
+def exp(x: Operand) -> Tensor:
+    """e ** x"""
+    (x,) = operands("exp", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (dy * exp(x),)
+
+    return record(x.backend.xp.exp(x.array), (x,), backward)
+
+
+def log(x: Operand) -> Tensor:
+    """The natural logarithm."""
+    (x,) = operands("log", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (dy / x,)
+
+    return record(x.backend.xp.log(x.array), (x,), backward)
+
+
+def sqrt(x: Operand) -> Tensor:
+    """The square root; its gradient is infinite at 0."""
+    (x,) = operands("sqrt", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (dy / (2 * sqrt(x)),)
+
+    return record(x.backend.xp.sqrt(x.array), (x,), backward)
+
+
+def absolute(x: Operand) -> Tensor:
+    """|x|; its gradient at 0 is 0."""
+    (x,) = operands("absolute", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (dy * Tensor(x.backend.xp.sign(x.array), x.backend),)
+
+    return record(abs(x.array), (x,), backward)
+
+
+def select(x: Operand, mask: Array) -> Tensor:
+    """x where the boolean array `mask` holds, 0 elsewhere."""
+    (x,) = operands("select", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (select(dy, mask),)
+
+    return record(x.array * mask, (x,), backward)
+
+
+def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
+    """a where `condition` (booleans, such as x > 0) holds, b elsewhere; all three broadcast."""
+    a, b = operands("where", a, b)
+    mask = condition.array if isinstance(condition, Tensor) else a.backend.asarray(condition)
+    if mask.dtype != bool:
+        raise TypeError(f"where: expected booleans as condition, such as x > 0, got {mask.dtype}")
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy: Tensor) -> tuple[Tensor, Tensor]:
+        return sum_to(select(dy, mask), a_shape), sum_to(select(dy, ~mask), b_shape)
+
+    return record(a.backend.xp.where(mask, a.array, b.array), (a, b), backward)
+
+
+def maximum(a: Operand, b: Operand) -> Tensor:
+    """The larger of a and b; at a tie the gradient goes to a."""
+    a, b = operands("maximum", a, b)
+    return where(a >= b, a, b)
+
+
+def minimum(a: Operand, b: Operand) -> Tensor:
+    """The smaller of a and b; at a tie the gradient goes to a."""
+    a, b = operands("minimum", a, b)
+    return where(a <= b, a, b)
+
+
+def clip(x: Operand, low: float, high: float) -> Tensor:
+    """x limited to low...high; the gradient is 0 outside."""
+    (x,) = operands("clip", x)
+    return minimum(maximum(x, low), high)
+
+
+# Activation functions, as Flux defines them ---------------------------------------------------------------------------
+
+
+def identity(x: Operand) -> Tensor:
+    """x: no activation."""
+    (x,) = operands("identity", x)
+    return x
+
+
+def relu(x: Operand) -> Tensor:
+    """max(x, 0); its gradient at 0 is 0."""
+    (x,) = operands("relu", x)
+    positive = x.array > 0  # one byte a number is all that backward keeps
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (select(dy, positive),)
+
+    return record(x.backend.xp.maximum(x.array, 0), (x,), backward)
+
+
+def leakyrelu(x: Operand, slope: float = 0.01) -> Tensor:
+    """x for x > 0, else slope * x."""
+    (x,) = operands("leakyrelu", x)
+    return where(x > 0, x, slope * x)
+
+
+def elu(x: Operand, scale: float = 1.0) -> Tensor:
+    """x for x > 0, else scale * (e ** x - 1) (Clevert et al. 2015)."""
+    (x,) = operands("elu", x)
+    return where(x > 0, x, scale * (exp(minimum(x, 0)) - 1))  # minimum(): no overflow on the side not taken
+
+
+def sigmoid(x: Operand) -> Tensor:
+    """1 / (1 + e ** -x), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
+    (x,) = operands("sigmoid", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        y = sigmoid(x)
+        return (dy * y * (1 - y),)
+
+    return record((1 + x.backend.xp.tanh(x.array / 2)) / 2, (x,), backward)
+
+
+def tanh(x: Operand) -> Tensor:
+    """The hyperbolic tangent."""
+    (x,) = operands("tanh", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (dy * (1 - tanh(x) ** 2),)
+
+    return record(x.backend.xp.tanh(x.array), (x,), backward)
+
+
+def softplus(x: Operand) -> Tensor:
+    """log(1 + e ** x), without overflow."""
+    (x,) = operands("softplus", x)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (dy * sigmoid(x),)
+
+    return record(x.backend.xp.logaddexp(x.array, x.dtype.type(0)), (x,), backward)
+
+
+def swish(x: Operand) -> Tensor:
+    """x * sigmoid(x) (Ramachandran et al. 2017)."""
+    (x,) = operands("swish", x)
+    return x * sigmoid(x)
+
+
+def gelu(x: Operand) -> Tensor:
+    """x * P(normal < x) in the tanh approximation of Hendrycks and Gimpel 2016, as in Flux."""
+    (x,) = operands("gelu", x)
+    return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def _comparison(symbol: str, compare: Callable[[Array, Array], Array]) -> Callable[[Operand, Operand], Tensor]:
+    """A method that compares two tensors and returns booleans, which have no gradient."""
+
+    def method(a: Operand, b: Operand) -> Tensor:
+        a, b = operands(symbol, a, b)
+        return Tensor(compare(a.array, b.array), a.backend)
+
+    return method
+
+
+attach(
+    exp=exp, log=log, sqrt=sqrt, __abs__=absolute,
+    __lt__=_comparison("<", lambda a, b: a < b), __le__=_comparison("<=", lambda a, b: a <= b),
+    __gt__=_comparison(">", lambda a, b: a > b), __ge__=_comparison(">=", lambda a, b: a >= b),
+)  # fmt: skip

@@ -1,0 +1,150 @@
+"""Ops that move numbers without changing them, and their transposes, which add up what was copied.
+
+reshape and transpose undo themselves; broadcast_to and sum_to, and indexing and scattering, are each other's backward.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from minidl.modes import is_recording
+from minidl.tensor import Operand, Tensor, attach, operands, record
+
+Shape = tuple[int, ...]
+
+
+def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
+    """The same numbers, row by row, in another shape; one -1 is worked out."""
+    (x,) = operands("reshape", x)
+    old_shape = x.shape
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (reshape(dy, old_shape),)
+
+    return record(x.array.reshape(_spread(shape)), (x,), backward)
+
+
+def flatten(x: Operand) -> Tensor:
+    """(n, ...) -> (n, product of the rest): keep the batch axis, lay the rest out in a row (height, width, channel)."""
+    (x,) = operands("flatten", x)
+    length = 1
+    for size in x.shape[1:]:
+        length *= size
+    return reshape(x, (x.shape[0], length))
+
+
+def transpose(x: Operand, *axes: int | Sequence[int]) -> Tensor:
+    """Reorder the axes; without arguments, reverse them."""
+    (x,) = operands("transpose", x)
+    order = [axis % x.ndim for axis in _spread(axes)] or list(range(x.ndim))[::-1]
+    inverse = [order.index(axis) for axis in range(x.ndim)]
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (transpose(dy, inverse),)
+
+    return record(x.array.transpose(order), (x,), backward)
+
+
+def broadcast_to(x: Operand, shape: Shape) -> Tensor:
+    """Repeat x along new and length-1 axes, by NumPy's rule, until it has `shape`."""
+    (x,) = operands("broadcast_to", x)
+    old_shape = x.shape
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (sum_to(dy, old_shape),)
+
+    return record(x.backend.xp.broadcast_to(x.array, shape), (x,), backward)
+
+
+def sum_to(x: Operand, shape: Shape) -> Tensor:
+    """Add up x over the axes that broadcasting from `shape` added or stretched: the transpose of broadcast_to."""
+    (x,) = operands("sum_to", x)
+    if x.shape == shape:
+        return x
+    old_shape, added = x.shape, x.ndim - len(shape)
+    stretched = tuple(added + axis for axis, size in enumerate(shape) if size == 1 and old_shape[added + axis] != 1)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (broadcast_to(dy, old_shape),)
+
+    return record(x.array.sum((*range(added), *stretched)).reshape(shape), (x,), backward)
+
+
+def getitem(x: Operand, key: Any) -> Tensor:
+    """x[key] with NumPy's basic and advanced indexing: numbers, slices, None, ..., arrays of numbers or booleans."""
+    (x,) = operands("getitem", x)
+    key = _array_key(key)
+    shape = x.shape
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (scatter(dy, key, shape),)
+
+    return record(x.array[key], (x,), backward)
+
+
+def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
+    """Zeros of `shape` with x added at [key], repeated places adding up: the transpose of indexing."""
+    (x,) = operands("scatter", x)
+    y = x.backend.xp.zeros(shape, x.dtype)
+    if _visits_each_place_once(key):
+        y[key] = x.array
+    else:
+        x.backend.xp.add.at(y, key, x.array)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (getitem(dy, key),)
+
+    return record(y, (x,), backward)
+
+
+def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """Join tensors along an axis they already have."""
+    tensors = operands("concatenate", *tensors)
+    axis %= tensors[0].ndim
+    ends = [0]
+    for x in tensors:
+        ends.append(ends[-1] + x.shape[axis])
+
+    def backward(dy: Tensor) -> tuple[Tensor, ...]:
+        before = (slice(None),) * axis
+        return tuple(dy[(*before, slice(*piece))] for piece in zip(ends, ends[1:], strict=False))
+
+    return record(tensors[0].backend.xp.concatenate([x.array for x in tensors], axis), tensors, backward)
+
+
+def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis."""
+    tensors = operands("stack", *tensors)
+    axis %= tensors[0].ndim + 1
+    return concatenate([x.reshape(*x.shape[:axis], 1, *x.shape[axis:]) for x in tensors], axis)
+
+
+def _setitem(x: Tensor, key: Any, value: Operand) -> None:
+    """x[key] = value, in place: for data and for parameters between steps, never inside a recorded computation."""
+    if x.requires_grad and is_recording():
+        raise RuntimeError("x[...] = value: changing a tensor that requires a gradient cannot be recorded; do it inside "
+                           "no_grad(), or compute a new tensor with where()")  # fmt: skip
+    x.array[_array_key(key)] = value.array if isinstance(value, Tensor) else value
+    x.version += 1
+
+
+def _spread(sizes: tuple[int | Sequence[int], ...]) -> list[int]:
+    """(2, 3) and ((2, 3),) alike as [2, 3]."""
+    return [size for group in sizes for size in ([group] if isinstance(group, int) else group)]
+
+
+def _visits_each_place_once(key: Any) -> bool:
+    """Whether `key` is basic indexing; arrays of numbers may name a place twice."""
+    return all(
+        part is None or part is Ellipsis or isinstance(part, int | slice)
+        for part in (key if isinstance(key, tuple) else (key,))
+    )
+
+
+def _array_key(key: Any) -> Any:
+    """An index in which tensors have become arrays."""
+    if isinstance(key, tuple):
+        return tuple(_array_key(part) for part in key)
+    return key.array if isinstance(key, Tensor) else key
+
+
+attach(reshape=reshape, transpose=transpose, __getitem__=getitem, __setitem__=_setitem)

@@ -1,0 +1,342 @@
+"""The autograd engine: a tensor is an array plus the memory of how it was computed.
+
+A function computes its result with arrays and hands it to record() together with its inputs and a nested
+`backward(dy)`, which turns the gradient of the result into one gradient for each input:
+
+    def multiply(a, b):
+        def backward(dy):
+            return dy * b, dy * a
+        return record(a.array * b.array, (a, b), backward)
+
+backward() and grad() walk from an output back to where it came from and call these functions on the way. Because
+`backward` is itself written with such functions, gradients can be differentiated again: all it takes is to record the
+walk back (`create_graph=True`).
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy
+
+from minidl.backend import Array, Backend, default_backend, get_backend
+from minidl.modes import is_recording, recording
+
+Backward: TypeAlias = "Callable[[Tensor], tuple[Tensor | None, ...]]"
+Operand: TypeAlias = "Tensor | Array | float"
+
+
+class Tensor:
+    """An array on a backend, which may ask for its gradient.
+
+    `array` may be a list, a number (both become float32), or a NumPy or CuPy array, whose dtype is kept. `grad` is
+    filled by backward() and is None before; only tensors made by hand (not computed) have it.
+    """
+
+    __slots__ = (
+        "__weakref__", "_array", "_backward", "_captured", "_inputs", "backend", "grad", "requires_grad", "version",
+    )  # fmt: skip
+    __array_ufunc__ = None  # `numpy_array + tensor` is ours to compute
+
+    def __init__(
+        self,
+        array: object,
+        backend: str | Backend | None = None,
+        requires_grad: bool = False,
+        dtype: object = None,
+    ) -> None:
+        if backend is None:
+            backend = default_backend()
+        self.backend = get_backend(backend) if isinstance(backend, str) else backend
+        if isinstance(array, Tensor):
+            raise TypeError("Tensor: expected an array, got a Tensor; use its .to() to move it or .detach() to copy it")
+        if dtype is None and not hasattr(array, "dtype"):
+            dtype = numpy.float32
+        self._array = self.backend.asarray(array, dtype)
+        if requires_grad and self._array.dtype.kind != "f":
+            raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got {self._array.dtype}")
+        self.version = 0  # counts changes of the array, so that backward() can tell when it is too late
+        self.requires_grad = requires_grad
+        self.grad: Tensor | None = None
+        self._inputs: tuple[Tensor, ...] = ()
+        self._backward: Backward | None = None
+        self._captured: tuple[tuple[Tensor, int], ...] = ()
+
+    @property
+    def array(self) -> Array:
+        """The numbers. Assign to it (`x.array = ...`, `x.array += ...`) or to `x[...]` to change them."""
+        return self._array
+
+    @array.setter
+    def array(self, array: object) -> None:
+        self._array = self.backend.asarray(array)
+        self.version += 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> numpy.dtype[Any]:
+        return self._array.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self._array.size  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numpy(self) -> numpy.ndarray[Any, Any]:
+        """The numbers as a NumPy array (the very same memory on CPU backends)."""
+        return get_backend("cpu").asarray(self._array)  # type: ignore[no-any-return]
+
+    def item(self) -> float:
+        """The only number inside, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item: expected a tensor with one number, got shape {self.shape}")
+        return self._array.item()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """The same numbers without their history."""
+        return Tensor(self._array, self.backend)
+
+    def to(self, backend: str | Backend | None = None, dtype: object = None) -> Tensor:
+        """This tensor on another backend or with another float type. Gradients flow back through the move."""
+        home, old_dtype = self.backend, self.dtype
+        target = home if backend is None else get_backend(backend) if isinstance(backend, str) else backend
+
+        def backward(dy: Tensor) -> tuple[Tensor]:
+            return (dy.to(home, old_dtype),)
+
+        return record(target.asarray(self._array, dtype), (self,), backward, target)
+
+    def backward(self, gradient: Tensor | None = None, create_graph: bool = False) -> None:
+        """Add d(self)/d(leaf) to `leaf.grad` for every leaf that requires it.
+
+        The history is used up on the way, so that memory is freed as early as possible. A tensor of more than one
+        number needs the gradient of the final result with respect to it, `gradient`, of its own shape.
+        """
+        for leaf, dx in _walk_back(self, _start(self, gradient), None, create_graph):
+            leaf.grad = dx if leaf.grad is None else leaf.grad + dx
+
+    def __repr__(self) -> str:
+        numbers_ = numpy.array2string(self.numpy(), precision=4, threshold=20, separator=", ", prefix="Tensor(")
+        gradient = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({numbers_}, {self.backend.name!r}, {self.dtype}{gradient})"
+
+    if TYPE_CHECKING:  # written in minidl/ops/, where attach() makes them Python's operators and methods of tensors
+        def __add__(self, other: Operand) -> Tensor: ...
+        def __radd__(self, other: Operand) -> Tensor: ...
+        def __sub__(self, other: Operand) -> Tensor: ...
+        def __rsub__(self, other: Operand) -> Tensor: ...
+        def __mul__(self, other: Operand) -> Tensor: ...
+        def __rmul__(self, other: Operand) -> Tensor: ...
+        def __truediv__(self, other: Operand) -> Tensor: ...
+        def __rtruediv__(self, other: Operand) -> Tensor: ...
+        def __pow__(self, exponent: Operand) -> Tensor: ...
+        def __rpow__(self, base: Operand) -> Tensor: ...
+        def __matmul__(self, other: Operand) -> Tensor: ...
+        def __rmatmul__(self, other: Operand) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __lt__(self, other: Operand) -> Tensor: ...
+        def __le__(self, other: Operand) -> Tensor: ...
+        def __gt__(self, other: Operand) -> Tensor: ...
+        def __ge__(self, other: Operand) -> Tensor: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Operand) -> None: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def reshape(self, *shape: int | Sequence[int]) -> Tensor: ...
+        def transpose(self, *axes: int | Sequence[int]) -> Tensor: ...
+        def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+
+
+Axis: TypeAlias = int | Sequence[int] | None
+
+
+def attach(**methods: Callable[..., Any]) -> None:
+    """Give tensors operators and methods: attach(__add__=add)."""
+    for name, function in methods.items():
+        setattr(Tensor, name, function)
+
+
+def grad(output: Tensor, inputs: Tensor | Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
+    """d(output)/d(input) for each input, zeros where the output does not depend on it; `.grad` is left alone.
+
+    `output` holds one number. With create_graph=True the gradients have a history of their own and can be
+    differentiated again, and the history of `output` is kept; without it, it is used up.
+    """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for position, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise ValueError(f"grad: input {position} does not require a gradient; make it with requires_grad=True")
+    found = {id(x): dx for x, dx in _walk_back(output, _start(output, None), inputs, create_graph)}
+    return tuple(found[id(x)] if id(x) in found else _zeros_like(x) for x in inputs)
+
+
+def record(array: Array, inputs: tuple[Tensor, ...], backward: Backward, backend: Backend | None = None) -> Tensor:
+    """The tensor that a function returns.
+
+    `backward(dy)` gives one gradient per input, in order (None for an input that needs none). It must not capture the
+    returned tensor: without that cycle, memory is freed by reference counting. The tensors that it does capture are
+    those whose numbers it still needs; backward() refuses to run once one of them has been changed.
+    """
+    y = Tensor(array, backend or inputs[0].backend)
+    if is_recording() and any(x.requires_grad for x in inputs):
+        y.requires_grad, y._inputs, y._backward = True, inputs, backward
+        cells = (cell.cell_contents for cell in backward.__closure__ or ())  # type: ignore[attr-defined]
+        y._captured = tuple((x, x.version) for x in cells if isinstance(x, Tensor))
+    return y
+
+
+def op_name(x: Tensor) -> str | None:
+    """The function that computed x, such as "conv2d"; None when that was not recorded."""
+    return None if x._backward is None else _name(x._backward)
+
+
+def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
+    """The inputs of function `op` as tensors that agree: one backend, one float type. Nothing is cast silently.
+
+    Arrays join the backend of the tensors among the inputs; numbers and lists join their dtype too.
+    """
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    backend = tensors[0].backend if tensors else default_backend()
+    dtype = next((x.dtype for x in inputs if _has_dtype(x)), numpy.dtype(numpy.float32))
+    joined = []
+    for x in inputs:
+        if not isinstance(x, Tensor):
+            x = Tensor(x, backend, dtype=None if _has_dtype(x) else dtype)
+        if x.backend.name != backend.name:
+            raise ValueError(
+                f"{op}: inputs live on different backends, {backend.name!r} and {x.backend.name!r}; "
+                f"move one with .to({backend.name!r})"
+            )
+        if x.dtype != dtype:
+            raise TypeError(
+                f"{op}: inputs have different dtypes, {dtype} and {x.dtype}; convert one with .to(dtype={str(dtype)!r})"
+            )
+        if x.dtype.kind != "f":
+            raise TypeError(f"{op}: expected float32 or float64, got {x.dtype}; convert with .to(dtype='float32')")
+        joined.append(x)
+    return tuple(joined)
+
+
+def _has_dtype(x: object) -> bool:
+    return hasattr(x, "dtype") and not isinstance(x, numbers.Number)  # a NumPy scalar is a plain number
+
+
+def _start(output: Tensor, gradient: Tensor | None) -> Tensor:
+    """The gradient that the walk back starts with: 1, or what the caller gave."""
+    if not output.requires_grad:
+        raise ValueError("backward: the output was computed from nothing that requires a gradient, or inside no_grad()")
+    if gradient is None:
+        if output.size != 1:
+            raise ValueError(f"backward: expected an output with one number, got shape {output.shape}; sum it, "
+                             f"or call .backward(gradient) with a gradient of that shape")  # fmt: skip
+        return Tensor(output.backend.xp.ones_like(output.array), output.backend)
+    if gradient.shape != output.shape or gradient.dtype != output.dtype or gradient.backend is not output.backend:
+        raise ValueError(f"backward: expected a gradient {_describe(output)}, got {_describe(gradient)}")
+    return gradient
+
+
+def _walk_back(
+    output: Tensor, dy: Tensor, inputs: Sequence[Tensor] | None, create_graph: bool
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """Each wanted tensor with its gradient: the tensors in `inputs`, or all leaves when that is None."""
+    order = _inputs_first(output)
+    useful = None if inputs is None else _leading_to(inputs, order)
+    wanted = set() if inputs is None else {id(x) for x in inputs}
+    gradients, found = {id(output): dy}, []
+    with recording(create_graph):
+        while order:
+            node = order.pop()  # after everything that was computed from it, so its gradient is complete
+            if id(node) not in gradients:
+                continue
+            dy = gradients.pop(id(node))
+            if id(node) in wanted or (inputs is None and node._backward is None):
+                found.append((node, dy))
+            if node._backward is None:
+                continue
+            _check_unchanged(node)
+            sources, backward = node._inputs, node._backward
+            if not create_graph:
+                node._inputs, node._captured, node._backward = (), (), _used_up
+            for x, dx in zip(sources, backward(dy), strict=True):
+                if not x.requires_grad or (useful is not None and id(x) not in useful):
+                    continue
+                _check_gradient(backward, x, dx)
+                gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+    return found
+
+
+def _inputs_first(output: Tensor) -> list[Tensor]:
+    """Every tensor that `output` depends on, each one after its own inputs. A loop: depth costs no recursion."""
+    order: list[Tensor] = []
+    seen: set[int] = set()
+    stack = [(output, False)]
+    while stack:
+        node, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            if node._backward is _used_up:
+                raise RuntimeError("backward: this history was used up by an earlier backward() or grad(); compute "
+                                   "the output again, or keep it with create_graph=True")  # fmt: skip
+            stack.append((node, True))
+            stack.extend((x, False) for x in node._inputs if x.requires_grad)
+    return order
+
+
+def _leading_to(inputs: Sequence[Tensor], order: list[Tensor]) -> set[int]:
+    """Those of `order` (inputs first) that are, or were computed from, one of `inputs`."""
+    useful = {id(x) for x in inputs}
+    for node in order:
+        if any(id(x) in useful for x in node._inputs):
+            useful.add(id(node))
+    return useful
+
+
+def _used_up(dy: Tensor) -> tuple[Tensor | None, ...]:
+    raise AssertionError("never called: _inputs_first() refuses a history that was used up")
+
+
+def _check_unchanged(node: Tensor) -> None:
+    for x, version in node._captured:
+        if x.version != version:
+            raise RuntimeError(
+                f"{op_name(node)}: an input of shape {x.shape} was changed in place after it was used, so the gradient "
+                f"would be wrong; call backward() before changing it, or change a copy"
+            )
+
+
+def _check_gradient(backward: Backward, x: Tensor, dx: Tensor | None) -> None:
+    if dx is None or dx.shape != x.shape or dx.dtype != x.dtype or dx.backend is not x.backend:
+        got = "nothing" if dx is None else _describe(dx)
+        raise RuntimeError(f"{_name(backward)}: its backward gave {got} for an input {_describe(x)}")
+
+
+def _describe(x: Tensor) -> str:
+    return f"of shape {x.shape}, {x.dtype} on {x.backend.name!r}"
+
+
+def _name(backward: Backward) -> str:
+    """'conv2d' from conv2d.<locals>.backward."""
+    return backward.__qualname__.split(".<locals>")[0].split(".")[-1]
+
+
+def _zeros_like(x: Tensor) -> Tensor:
+    return Tensor(x.backend.xp.zeros_like(x.array), x.backend)
