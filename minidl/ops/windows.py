@@ -7,7 +7,9 @@ and `after` pixels of padding. Output position i meets the image at tap k in pix
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy
 
 Sizes = int | Sequence[int]
 
@@ -87,3 +89,21 @@ def _pads(op: str, pad: Sizes) -> tuple[int, int, int, int]:
             f"{op}: expected pad to be a whole number from 0, (height, width) or (top, bottom, left, right), got {pad!r}"
         )
     return sides[0], sides[1], sides[2], sides[3]
+
+
+def check_pool(op: str, windows: Windows, x_shape: tuple[int, ...]) -> None:
+    """ValueError unless `x_shape` is that of images, and every window holds at least one pixel of them."""
+    if len(x_shape) != 4:
+        raise ValueError(f"{op}: expected images (n, h, w, c), got {x_shape}")
+    if max(windows.top, windows.bottom) >= windows.height or max(windows.left, windows.right) >= windows.width:
+        pads = (windows.top, windows.bottom, windows.left, windows.right)
+        raise ValueError(
+            f"{op}: expected padding smaller than the window {windows.height, windows.width}, got {pads}: "
+            f"some windows would hold nothing but padding"
+        )
+    check_fits(op, windows, *x_shape[1:3])
+
+
+def choice_dtype(windows: Windows) -> type[numpy.unsignedinteger[Any]]:
+    """The smallest type that numbers the taps of a window."""
+    return numpy.uint8 if windows.height * windows.width <= 256 else numpy.uint32

@@ -1,0 +1,64 @@
+"""The dense layer's matrix product and its two gradients: like conv2d's, closed under differentiation.
+
+    y  = dense(x, weight)                    linear in x and in weight
+    dx = dense_input_gradient(dy, weight)    its transpose in x
+    dw = dense_weight_gradient(dy, x)        its transpose in weight
+"""
+
+from minidl.tensor import Operand, Tensor, operands, record
+
+
+def dense(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
+    """x (n, in) @ weight (in, out) + bias (out,) -> y (n, out)
+
+    y[n, o] = bias[o] + sum over i of x[n, i] * weight[i, o]. ValueError for shapes that do not fit together.
+    """
+    x, weight, *maybe_bias = operands("dense", x, weight, *([] if bias is None else [bias]))
+    if weight.ndim != 2:
+        raise ValueError(f"dense: expected weight (in, out), got {weight.shape}")
+    if x.ndim != 2 or x.shape[1] != weight.shape[0]:
+        raise ValueError(f"dense: expected x (n, {weight.shape[0]}), got {x.shape}; flatten images first")
+    bias = maybe_bias[0] if maybe_bias else None
+    if bias is not None and bias.shape != (weight.shape[1],):
+        raise ValueError(f"dense: expected bias ({weight.shape[1]},), got {bias.shape}")
+    return _forward(x, weight, bias)
+
+
+def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    added = x.backend.xp.zeros(weight.shape[1], x.dtype) if bias is None else bias.array
+    y = x.backend.kernels(__package__).forward(x.array, weight.array, added)
+    has_bias = bias is not None
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
+        dx = dense_input_gradient(dy, weight) if x.requires_grad else None
+        dweight = dense_weight_gradient(dy, x) if weight.requires_grad else None
+        return (dx, dweight, dy.sum(0)) if has_bias else (dx, dweight)
+
+    backward.__qualname__ = f"{dense.__qualname__}.<locals>.backward"
+    return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
+
+
+def dense_input_gradient(dy: Operand, weight: Operand) -> Tensor:
+    """What a change of y asks of x: dy (n, out), weight (in, out) -> dx (n, in)."""
+    dy, weight = operands("dense_input_gradient", dy, weight)
+
+    def backward(ddx: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            _forward(ddx, weight, None) if dy.requires_grad else None,
+            dense_weight_gradient(dy, ddx) if weight.requires_grad else None,
+        )
+
+    return record(dy.backend.kernels(__package__).input_gradient(dy.array, weight.array), (dy, weight), backward)
+
+
+def dense_weight_gradient(dy: Operand, x: Operand) -> Tensor:
+    """What a change of y asks of the weight: dy (n, out), x (n, in) -> dweight (in, out)."""
+    dy, x = operands("dense_weight_gradient", dy, x)
+
+    def backward(ddweight: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            _forward(x, ddweight, None) if dy.requires_grad else None,
+            dense_input_gradient(dy, ddweight) if x.requires_grad else None,
+        )
+
+    return record(dy.backend.kernels(__package__).weight_gradient(dy.array, x.array), (dy, x), backward)

@@ -1,0 +1,31 @@
+"""Numba: the reference, one number at a time on all threads."""
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+
+def apply(x: NDArray, rate: float, key: tuple[int, int, int]) -> NDArray:
+    y = np.empty_like(x)
+    parts = np.array([part % 2**32 for part in key], np.uint32)
+    _apply(x.reshape(-1), y.reshape(-1), np.uint32(rate * 2**32), x.dtype.type(1 - rate), parts)
+    return y
+
+
+@njit(parallel=True, cache=True)
+def _apply(x, y, threshold, keep_rate, key):
+    start = np.uint32(0)
+    for part in key:
+        start = _mix(np.uint32(start + part))
+    for i in prange(x.size):
+        y[i] = x.dtype.type(0) if _mix(np.uint32(i) ^ start) < threshold else x[i] / keep_rate
+
+
+@njit(cache=True)
+def _mix(bits):
+    """Shuffle 32 bits; see reference.py."""
+    bits = np.uint32(bits ^ (bits >> np.uint32(16)))
+    bits = np.uint32(bits * np.uint32(0x7FEB352D))
+    bits = np.uint32(bits ^ (bits >> np.uint32(15)))
+    bits = np.uint32(bits * np.uint32(0x846CA68B))
+    return np.uint32(bits ^ (bits >> np.uint32(16)))

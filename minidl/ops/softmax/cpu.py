@@ -1,0 +1,45 @@
+"""Numba: row by row, without temporary arrays."""
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+
+def softmax(x: NDArray) -> NDArray:
+    y = np.empty_like(x)
+    _softmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
+    return y
+
+
+def logsoftmax(x: NDArray) -> NDArray:
+    y = np.empty_like(x)
+    _logsoftmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
+    return y
+
+
+@njit(parallel=True, cache=True)
+def _softmax(x, y):
+    for m in prange(len(x)):
+        largest, total = x[m].max(), x.dtype.type(0)
+        for k in range(x.shape[1]):
+            y[m, k] = np.exp(x[m, k] - largest)
+            total += y[m, k]
+        for k in range(x.shape[1]):
+            y[m, k] /= total
+
+
+@njit(parallel=True, cache=True)
+def _logsoftmax(x, y):
+    for m in prange(len(x)):
+        log_total = log_of_total(x[m])
+        for k in range(x.shape[1]):
+            y[m, k] = x[m, k] - log_total
+
+
+@njit(cache=True)
+def log_of_total(scores):
+    """log(sum of exp(scores)) without overflow."""
+    largest, total = scores.max(), scores.dtype.type(0)
+    for score in scores:
+        total += np.exp(score - largest)
+    return largest + np.log(total)
