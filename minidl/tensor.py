@@ -24,9 +24,6 @@ import numpy
 from minidl.backend import Array, Backend, default_backend, get_backend
 from minidl.modes import is_recording, recording
 
-Backward: TypeAlias = "Callable[[Tensor], tuple[Tensor | None, ...]]"
-Operand: TypeAlias = "Tensor | Array | float"
-
 
 class Tensor:
     """An array on a backend, which may ask for its gradient.
@@ -164,6 +161,8 @@ class Tensor:
         def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 
 
+Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy to one gradient per input
+Operand: TypeAlias = Tensor | Array | float  # what functions take; operands() makes tensors of them
 Axis: TypeAlias = int | Sequence[int] | None
 
 

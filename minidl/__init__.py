@@ -1,0 +1,46 @@
+"""minidl: a deep-learning framework to read in an afternoon.
+
+Reading order is dependency order: backend, modes, tensor, ops/, functions, layers/, losses, optimisers, training/.
+"""
+
+from minidl.backend import use_backend
+from minidl.gradient_check import check_gradients
+from minidl.layers import (
+    BatchNorm,
+    Chain,
+    Conv,
+    Dense,
+    Dropout,
+    GlobalMeanPool,
+    Layer,
+    MaxPool,
+    MeanPool,
+    SkipConnection,
+)
+from minidl.layers.moving import cpu, gpu
+from minidl.modes import no_grad, training_mode
+from minidl.functions import (
+    elu,
+    flatten,
+    gelu,
+    identity,
+    leakyrelu,
+    logsoftmax,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    swish,
+    tanh,
+)
+from minidl.randomness import seed
+from minidl.tensor import Tensor, grad
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatchNorm", "Chain", "Conv", "Dense", "Dropout", "GlobalMeanPool", "Layer", "MaxPool", "MeanPool",
+    "SkipConnection", "Tensor", "check_gradients", "cpu", "elu", "flatten", "gelu", "gpu", "grad", "identity",
+    "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "sigmoid", "softmax", "softplus", "swish", "tanh",
+    "training_mode", "use_backend",
+]  # fmt: skip

@@ -1,0 +1,131 @@
+"""Layers joined to layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, overload
+
+from minidl.layers.layer import Layer, name_of, parameter_count
+from minidl.tensor import Operand, Tensor
+
+COMMENT_COLUMN = 39  # where Flux starts its comments
+
+
+class Chain(Layer):
+    """Call layers one after another. A layer is anything callable: Chain(Conv((3, 3), (3, 64)), relu, flatten).
+
+    chain[2] is a layer, chain[1:3] a Chain that shares its layers. Arrays join the backend of the parameters. An error
+    in a layer carries a note that names it.
+    """
+
+    def __init__(self, *layers: Callable[..., Any]) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(f"Chain: expected layers or functions, got {layer!r} at position {i}")
+        self.layers = list(layers)
+
+    def __call__(self, x: Operand) -> Tensor:
+        x = self._beside_parameters(x)
+        for i, layer in enumerate(self.layers):
+            try:
+                x = layer(x)
+            except Exception as error:
+                error.add_note(f"in layer {i} of the Chain, {name_of(layer)}, given {_describe(x)}")
+                raise
+        return x
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> Callable[..., Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Chain: ...
+    def __getitem__(self, index: int | slice) -> Callable[..., Any]:
+        return Chain(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+    def code(self) -> str:
+        return f"Chain({', '.join(name_of(layer) for layer in self.layers)})"
+
+    def __repr__(self) -> str:
+        lines = [*_lines(self, ""), ""]
+        lines[-2:] = _with_comment(lines[-2], _total(self))
+        return "\n".join(lines)
+
+    def _beside_parameters(self, x: Operand) -> Tensor:
+        if isinstance(x, Tensor):
+            return x
+        tensors = self.tensors()
+        return Tensor(x, next(iter(tensors.values())).backend) if tensors else Tensor(x)
+
+
+class SkipConnection(Layer):
+    """connection(layer(x), x): SkipConnection(block, add) is the residual block of He et al. 2015, as in Flux."""
+
+    def __init__(self, layer: Callable[..., Tensor], connection: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.layer, self.connection = layer, connection
+
+    def __call__(self, x: Operand) -> Tensor:
+        return self.connection(self.layer(x), x)
+
+    def code(self) -> str:
+        return f"SkipConnection({name_of(self.layer)}, {name_of(self.connection)})"
+
+
+def _describe(x: object) -> str:
+    return f"a tensor of shape {x.shape}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+
+
+def _lines(layer: Callable[..., Any], indent: str) -> Iterator[str]:
+    """The lines that show a layer: containers opened, everything else with its parameter count."""
+    if isinstance(layer, Chain):
+        yield f"{indent}Chain("
+        for inner in layer:
+            yield from _closed_with_comma(_lines(inner, indent + "  "), inner)
+        yield f"{indent})"
+    elif isinstance(layer, SkipConnection):
+        yield f"{indent}SkipConnection("
+        yield from _closed_with_comma(_lines(layer.layer, indent + "  "), layer.layer)
+        yield f"{indent}  {name_of(layer.connection)},"
+        yield f"{indent})"
+    else:
+        yield indent + name_of(layer)
+
+
+def _closed_with_comma(lines: Iterator[str], layer: Callable[..., Any]) -> Iterator[str]:
+    *before, last = lines
+    yield from before
+    last += ","
+    if not isinstance(layer, Chain | SkipConnection) and isinstance(layer, Layer) and layer.tensors():
+        trained = parameter_count(layer.params())
+        fixed = parameter_count(layer.tensors()) - trained
+        (last,) = _with_comment(last, [f"{trained:_} parameters" + (f", plus {fixed:_}" if fixed else "")])
+    yield last
+
+
+def _total(chain: Chain) -> list[str]:
+    tensors, params = chain.tensors(), chain.params()
+    size = _bytes(sum(x.size * x.dtype.itemsize for x in tensors.values()))
+    count, fixed = parameter_count(params), parameter_count(tensors) - parameter_count(params)
+    if not fixed:
+        return [f"Total: {len(params)} arrays, {count:_} parameters, {size}."]
+    return [
+        f"Total: {len(params)} trainable arrays, {count:_} parameters,",
+        f"plus {len(tensors) - len(params)} non-trainable, {fixed:_} parameters, {size}.",
+    ]
+
+
+def _with_comment(line: str, comments: list[str]) -> list[str]:
+    first, *others = comments
+    return [f"{line:<{COMMENT_COLUMN}}# {first}", *(" " * COMMENT_COLUMN + f"# {other}" for other in others)]
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.3f} {unit}"
+        count /= 1024
+    return f"{count:.3f} GiB"

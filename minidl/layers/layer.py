@@ -1,0 +1,99 @@
+"""A layer is a function that owns tensors. They are plain attributes, found by looking: nothing is registered.
+
+The currency of everything outside - parameters, gradients, optimisers, checkpoints - is one flat dict from dotted name
+to tensor or array, such as "layers.0.weight".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from minidl.backend import Array, get_backend
+from minidl.tensor import Operand, Tensor
+
+L = TypeVar("L", bound="Layer")
+
+
+class Layer:
+    """What all layers share. A new layer sets tensors as attributes and defines __call__ and code()."""
+
+    def __call__(self, x: Operand) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not define __call__(self, x)")
+
+    def code(self) -> str:
+        """The Python expression that makes such a layer."""
+        return f"{type(self).__name__}()"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor inside by dotted name, running statistics included. One that is shared is named once."""
+        return dict(_named_tensors(self, "", set()))
+
+    def params(self) -> dict[str, Tensor]:
+        """The tensors that are trained, by dotted name."""
+        return {name: x for name, x in self.tensors().items() if x.requires_grad}
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Copy `arrays`, named as in tensors(), into this layer. ValueError unless names, shapes and dtypes are equal.
+
+        Everything is checked before anything is changed.
+        """
+        tensors = self.tensors()
+        problems = [f"{name} is missing" for name in tensors.keys() - arrays.keys()]
+        problems += [f"{name} is not part of this network" for name in arrays.keys() - tensors.keys()]
+        for name in tensors.keys() & arrays.keys():
+            expected, came = tensors[name], arrays[name]
+            if expected.shape != came.shape or expected.dtype != came.dtype:
+                problems.append(f"{name} is {came.shape} {came.dtype}, expected {expected.shape} {expected.dtype}")
+        if problems:
+            shown = "; ".join(sorted(problems)[:3]) + ("; ..." if len(problems) > 3 else "")
+            raise ValueError(f"these weights are of another network: {len(problems)} of {len(tensors)} tensors differ: "
+                             f"{shown}")  # fmt: skip
+        for name, x in tensors.items():
+            x.array = x.backend.asarray(arrays[name]).copy()
+
+    def to(self: L, backend: str | None = None, dtype: object = None) -> L:
+        """Move every tensor inside, in place, to another backend or float type. Gradients are dropped."""
+        for x in self.tensors().values():
+            if backend is not None:
+                x.backend = get_backend(backend)
+            x.array = x.backend.asarray(x.array, dtype)
+            x.grad = None
+        return self
+
+    def __repr__(self) -> str:
+        """The code that makes this layer, and how many parameters that gives, in the manner of Flux."""
+        count = parameter_count(self.params())
+        return self.code() + (f"  # {count:_} parameters" if count else "")
+
+
+def parameter_count(tensors: Mapping[str, Tensor]) -> int:
+    """How many numbers there are in all."""
+    return sum(x.size for x in tensors.values())
+
+
+def name_of(function: object) -> str:
+    """How code names a function or a layer."""
+    return function.code() if isinstance(function, Layer) else getattr(function, "__name__", repr(function))
+
+
+def arguments(*required: object, **optional: tuple[object, object]) -> str:
+    """The inside of a call: the required arguments, and those optional ones, (value, default), that differ."""
+    shown = [name_of(value) if callable(value) else repr(value) for value in required]
+    for name, (value, default) in optional.items():
+        if value != default:
+            shown.append(f"{name}={name_of(value) if callable(value) else repr(value)}")
+    return ", ".join(shown)
+
+
+def _named_tensors(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(thing, Tensor):
+        if id(thing) not in seen:
+            seen.add(id(thing))
+            yield name, thing
+    elif isinstance(thing, Layer):
+        for key, value in vars(thing).items():
+            yield from _named_tensors(value, f"{name}.{key}" if name else key, seen)
+    elif isinstance(thing, list | tuple):
+        for position, value in enumerate(thing):
+            yield from _named_tensors(value, f"{name}.{position}", seen)
