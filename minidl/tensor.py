@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy
 
@@ -90,6 +90,10 @@ class Tensor:
     def __len__(self) -> int:
         return len(self._array)
 
+    def __bool__(self) -> bool:
+        """For `if loss < 1:`. ValueError for more than one number, where all or any of them could be meant."""
+        return bool(self._array)
+
     def numpy(self) -> numpy.ndarray[Any, Any]:
         """The numbers as a NumPy array (the very same memory on CPU backends)."""
         return get_backend("cpu").asarray(self._array)  # type: ignore[no-any-return]
@@ -101,18 +105,19 @@ class Tensor:
         return self._array.item()  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
-        """The same numbers without their history."""
-        return Tensor(self._array, self.backend)
+        """A copy of the numbers, without their history."""
+        return Tensor(self._array.copy(), self.backend)
 
     def to(self, backend: str | Backend | None = None, dtype: object = None) -> Tensor:
-        """This tensor on another backend or with another float type. Gradients flow back through the move."""
+        """A copy on another backend or with another float type. Gradients flow back through the move."""
         home, old_dtype = self.backend, self.dtype
         target = home if backend is None else get_backend(backend) if isinstance(backend, str) else backend
 
         def backward(dy: Tensor) -> tuple[Tensor]:
             return (dy.to(home, old_dtype),)
 
-        return record(target.asarray(self._array, dtype), (self,), backward, target)
+        array = target.asarray(self._array, dtype)
+        return record(array.copy() if array is self._array else array, (self,), backward, target)
 
     def backward(self, gradient: Tensor | None = None, create_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to `leaf.grad` for every leaf that requires it.
@@ -129,6 +134,7 @@ class Tensor:
         return f"Tensor({numbers_}, {self.backend.name!r}, {self.dtype}{gradient})"
 
     if TYPE_CHECKING:  # written in minidl/ops/, where attach() makes them Python's operators and methods of tensors
+
         def __add__(self, other: Operand) -> Tensor: ...
         def __radd__(self, other: Operand) -> Tensor: ...
         def __sub__(self, other: Operand) -> Tensor: ...
@@ -191,12 +197,13 @@ def record(array: Array, inputs: tuple[Tensor, ...], backward: Backward, backend
 
     `backward(dy)` gives one gradient per input, in order (None for an input that needs none). It must not capture the
     returned tensor: without that cycle, memory is freed by reference counting. The tensors that it does capture are
-    those whose numbers it still needs; backward() refuses to run once one of them has been changed.
+    those whose numbers it still needs; backward() refuses to run once one of them has been changed. That holds only as
+    long as `array` shares no memory with another tensor: a view must be copied.
     """
     y = Tensor(array, backend or inputs[0].backend)
     if is_recording() and any(x.requires_grad for x in inputs):
         y.requires_grad, y._inputs, y._backward = True, inputs, backward
-        cells = (cell.cell_contents for cell in backward.__closure__ or ())  # type: ignore[attr-defined]
+        cells = (cell.cell_contents for cell in backward.__closure__ or ())
         y._captured = tuple((x, x.version) for x in cells if isinstance(x, Tensor))
     return y
 
@@ -233,7 +240,7 @@ def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
     return tuple(joined)
 
 
-def _has_dtype(x: object) -> bool:
+def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:
     return hasattr(x, "dtype") and not isinstance(x, numbers.Number)  # a NumPy scalar is a plain number
 
 
@@ -258,7 +265,8 @@ def _walk_back(
     order = _inputs_first(output)
     useful = None if inputs is None else _leading_to(inputs, order)
     wanted = set() if inputs is None else {id(x) for x in inputs}
-    gradients, found = {id(output): dy}, []
+    gradients: dict[int, Tensor] = {id(output): dy}
+    found, given = [], {id(dy)}
     with recording(create_graph):
         while order:
             node = order.pop()  # after everything that was computed from it, so its gradient is complete
@@ -266,17 +274,19 @@ def _walk_back(
                 continue
             dy = gradients.pop(id(node))
             if id(node) in wanted or (inputs is None and node._backward is None):
-                found.append((node, dy))
+                # One gradient may belong to several tensors, as in a + b; changing one's must not change the other's
+                found.append((node, dy.to() if id(dy) in given else dy))
+                given.add(id(dy))
             if node._backward is None:
                 continue
             _check_unchanged(node)
             sources, backward = node._inputs, node._backward
             if not create_graph:
                 node._inputs, node._captured, node._backward = (), (), _used_up
-            for x, dx in zip(sources, backward(dy), strict=True):
+            for x, dx in zip(sources, _gradients(backward, dy, len(sources)), strict=True):
                 if not x.requires_grad or (useful is not None and id(x) not in useful):
                     continue
-                _check_gradient(backward, x, dx)
+                dx = _checked_gradient(backward, x, dx)
                 gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
     return found
 
@@ -322,10 +332,19 @@ def _check_unchanged(node: Tensor) -> None:
             )
 
 
-def _check_gradient(backward: Backward, x: Tensor, dx: Tensor | None) -> None:
+def _gradients(backward: Backward, dy: Tensor, expected: int) -> tuple[Tensor | None, ...]:
+    gradients = backward(dy)
+    if not isinstance(gradients, tuple) or len(gradients) != expected:
+        came = f"{len(gradients)} gradients" if isinstance(gradients, tuple) else f"a {type(gradients).__name__}"
+        raise RuntimeError(f"{_name(backward)}: expected its backward to return a tuple of {expected}, got {came}")
+    return gradients
+
+
+def _checked_gradient(backward: Backward, x: Tensor, dx: Tensor | None) -> Tensor:
     if dx is None or dx.shape != x.shape or dx.dtype != x.dtype or dx.backend is not x.backend:
         got = "nothing" if dx is None else _describe(dx)
         raise RuntimeError(f"{_name(backward)}: its backward gave {got} for an input {_describe(x)}")
+    return dx
 
 
 def _describe(x: Tensor) -> str:

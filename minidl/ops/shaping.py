@@ -1,9 +1,11 @@
 """Ops that move numbers without changing them, and their transposes, which add up what was copied.
 
 reshape and transpose undo themselves; broadcast_to and sum_to, and indexing and scattering, are each other's backward.
+Where NumPy gives a view, it is copied, so that changing one tensor in place never changes another behind its back.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from minidl.modes import is_recording
@@ -20,7 +22,7 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (reshape(dy, old_shape),)
 
-    return record(x.array.reshape(_spread(shape)), (x,), backward)
+    return record(x.array.reshape(_spread(shape)).copy(), (x,), backward)
 
 
 def flatten(x: Operand) -> Tensor:
@@ -41,7 +43,7 @@ def transpose(x: Operand, *axes: int | Sequence[int]) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (transpose(dy, inverse),)
 
-    return record(x.array.transpose(order), (x,), backward)
+    return record(x.array.transpose(order).copy(), (x,), backward)
 
 
 def broadcast_to(x: Operand, shape: Shape) -> Tensor:
@@ -52,7 +54,7 @@ def broadcast_to(x: Operand, shape: Shape) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (sum_to(dy, old_shape),)
 
-    return record(x.backend.xp.broadcast_to(x.array, shape), (x,), backward)
+    return record(x.backend.xp.broadcast_to(x.array, shape).copy(), (x,), backward)
 
 
 def sum_to(x: Operand, shape: Shape) -> Tensor:
@@ -78,7 +80,7 @@ def getitem(x: Operand, key: Any) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (scatter(dy, key, shape),)
 
-    return record(x.array[key], (x,), backward)
+    return record(x.array[key].copy(), (x,), backward)
 
 
 def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
@@ -106,7 +108,7 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
     def backward(dy: Tensor) -> tuple[Tensor, ...]:
         before = (slice(None),) * axis
-        return tuple(dy[(*before, slice(*piece))] for piece in zip(ends, ends[1:], strict=False))
+        return tuple(dy[(*before, slice(*piece))] for piece in pairwise(ends))
 
     return record(tensors[0].backend.xp.concatenate([x.array for x in tensors], axis), tensors, backward)
 
@@ -121,15 +123,17 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 def _setitem(x: Tensor, key: Any, value: Operand) -> None:
     """x[key] = value, in place: for data and for parameters between steps, never inside a recorded computation."""
     if x.requires_grad and is_recording():
-        raise RuntimeError("x[...] = value: changing a tensor that requires a gradient cannot be recorded; do it inside "
-                           "no_grad(), or compute a new tensor with where()")  # fmt: skip
+        raise RuntimeError(
+            "x[...] = value: changing a tensor that requires a gradient cannot be recorded; "
+            "do it inside no_grad(), or compute a new tensor with where()"
+        )
     x.array[_array_key(key)] = value.array if isinstance(value, Tensor) else value
     x.version += 1
 
 
 def _spread(sizes: tuple[int | Sequence[int], ...]) -> list[int]:
     """(2, 3) and ((2, 3),) alike as [2, 3]."""
-    return [size for group in sizes for size in ([group] if isinstance(group, int) else group)]
+    return [size for group in sizes for size in (group if isinstance(group, Sequence) else [group])]
 
 
 def _visits_each_place_once(key: Any) -> bool:
