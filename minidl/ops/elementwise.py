@@ -73,21 +73,25 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
-    """The larger of a and b; at a tie the gradient goes to a."""
+    """The larger of a and b; at a tie the gradient goes to a. nan counts as larger, so that it cannot disappear."""
     a, b = operands("maximum", a, b)
-    return where(a >= b, a, b)
+    return where((a.array >= b.array) | _is_nan(a.array), a, b)
 
 
 def minimum(a: Operand, b: Operand) -> Tensor:
-    """The smaller of a and b; at a tie the gradient goes to a."""
+    """The smaller of a and b; at a tie the gradient goes to a. nan counts as smaller."""
     a, b = operands("minimum", a, b)
-    return where(a <= b, a, b)
+    return where((a.array <= b.array) | _is_nan(a.array), a, b)
 
 
 def clip(x: Operand, low: float, high: float) -> Tensor:
     """x limited to low...high; the gradient is 0 outside."""
     (x,) = operands("clip", x)
     return minimum(maximum(x, low), high)
+
+
+def _is_nan(array: Array) -> Array:
+    return array != array
 
 
 # Activation functions, as Flux defines them ---------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     if _count(x, axis) == 0:
         raise ValueError(f"max: nothing to compare over axis {axis} of shape {x.shape}")
     y = x.array.max(axes, keepdims=True)
-    winners = x.array == y
+    winners = (x.array == y) | (x.array != x.array)  # one nan makes the result nan, which is then its doing
     shares = Tensor(winners.sum(axes, keepdims=True).astype(x.dtype), x.backend)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
