@@ -4,6 +4,20 @@ Reading order is dependency order: backend, modes, tensor, ops/, functions, laye
 """
 
 from minidl.backend import use_backend
+from minidl.functions import (
+    elu,
+    flatten,
+    gelu,
+    identity,
+    leakyrelu,
+    logsoftmax,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    swish,
+    tanh,
+)
 from minidl.gradient_check import check_gradients
 from minidl.layers import (
     BatchNorm,
@@ -19,20 +33,6 @@ from minidl.layers import (
 )
 from minidl.layers.moving import cpu, gpu
 from minidl.modes import no_grad, training_mode
-from minidl.functions import (
-    elu,
-    flatten,
-    gelu,
-    identity,
-    leakyrelu,
-    logsoftmax,
-    relu,
-    sigmoid,
-    softmax,
-    softplus,
-    swish,
-    tanh,
-)
 from minidl.randomness import seed
 from minidl.tensor import Tensor, grad
 

@@ -64,7 +64,7 @@ def get_backend(name: str) -> Backend:
     try:
         return Backend(name, import_module(library))
     except ImportError as error:
-        raise ImportError(f"backend {name!r} needs {library}, which is not installed; 'cpu' works without it") from error
+        raise ImportError(f"backend {name!r} needs {library}, which is not installed; use 'cpu'") from error
 
 
 def default_backend() -> Backend:

@@ -28,7 +28,8 @@ class Optimiser:
         self.steps += 1
         for name, parameter in params.items():
             if parameter.grad is not None:
-                self.update(parameter, parameter.grad, *(self._memory(memory, name, parameter) for memory in self.state))
+                memories = [self._memory(memory, name, parameter) for memory in self.memories]
+                self.update(parameter, parameter.grad, *memories)
                 parameter.grad = None
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
@@ -67,7 +68,8 @@ class Momentum(Optimiser):
         self.momentum = momentum
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        momentum_update(parameter, gradient, *memories, self.learning_rate, self.momentum)
+        (velocity,) = memories
+        momentum_update(parameter, gradient, velocity, self.learning_rate, self.momentum)
 
 
 class Nesterov(Optimiser):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 from minidl.layers.layer import Layer, name_of, parameter_count
-from minidl.tensor import Operand, Tensor
+from minidl.tensor import Operand, Tensor, operands
 
 COMMENT_COLUMN = 39  # where Flux starts its comments
 
@@ -69,6 +69,7 @@ class SkipConnection(Layer):
         self.layer, self.connection = layer, connection
 
     def __call__(self, x: Operand) -> Tensor:
+        (x,) = operands("SkipConnection", x)
         return self.connection(self.layer(x), x)
 
     def code(self) -> str:

@@ -8,7 +8,6 @@ there, and in a fixed order: results do not depend on the number of threads.
 from numba import njit
 
 CONTRACT = {"contract"}  # a * b + c may become one instruction, rounded once
-REORDER = {"contract", "reassoc", "nsz"}  # and sums along a row may be split over the lanes of a vector
 
 
 @njit(fastmath=CONTRACT, cache=True)
@@ -47,8 +46,10 @@ def add_outer_products(y, a, a_rows, a_first, b, b_rows, b_first):
     for r in range(0, whole, 8):
         q0, q1, q2, q3 = a_rows[r], a_rows[r + 1], a_rows[r + 2], a_rows[r + 3]
         q4, q5, q6, q7 = a_rows[r + 4], a_rows[r + 5], a_rows[r + 6], a_rows[r + 7]
-        b0, b1, b2, b3 = b[b_rows[r], b_first:b_last], b[b_rows[r + 1], b_first:b_last], b[b_rows[r + 2], b_first:b_last], b[b_rows[r + 3], b_first:b_last]
-        b4, b5, b6, b7 = b[b_rows[r + 4], b_first:b_last], b[b_rows[r + 5], b_first:b_last], b[b_rows[r + 6], b_first:b_last], b[b_rows[r + 7], b_first:b_last]
+        b0, b1 = b[b_rows[r], b_first:b_last], b[b_rows[r + 1], b_first:b_last]
+        b2, b3 = b[b_rows[r + 2], b_first:b_last], b[b_rows[r + 3], b_first:b_last]
+        b4, b5 = b[b_rows[r + 4], b_first:b_last], b[b_rows[r + 5], b_first:b_last]
+        b6, b7 = b[b_rows[r + 6], b_first:b_last], b[b_rows[r + 7], b_first:b_last]
         for k in range(y.shape[0]):
             y_row = y[k]
             a0, a1, a2, a3 = a[q0, a_first + k], a[q1, a_first + k], a[q2, a_first + k], a[q3, a_first + k]

@@ -86,7 +86,8 @@ def _pads(op: str, pad: Sizes) -> tuple[int, int, int, int]:
     sides = tuple(pad)
     if len(sides) != 4 or any(not isinstance(size, int) or size < 0 for size in sides):
         raise ValueError(
-            f"{op}: expected pad to be a whole number from 0, (height, width) or (top, bottom, left, right), got {pad!r}"
+            f"{op}: expected pad to be a whole number from 0, (height, width) or (top, bottom, left, right), "
+            f"got {pad!r}"
         )
     return sides[0], sides[1], sides[2], sides[3]
 

@@ -73,7 +73,7 @@ def _gradient(dy, x, mean, inverse_deviation, scale, dx, dscale, dshift):
                 products[block, c] += dy[m, c] * (x[m, c] - mean[c])
     dshift[:] = sums.sum(axis=0)
     dscale[:] = products.sum(axis=0) * inverse_deviation
-    # dx = scale / deviation * (dy - mean of dy - normal * mean of dy * normal), as slope * dy - drift - pull * (x - mean)
+    # dx = scale / deviation * (dy - mean(dy) - normal * mean(dy * normal)) = slope * dy - drift - pull * (x - mean)
     slope = scale * inverse_deviation
     drift = slope * dshift / rows
     pull = slope * inverse_deviation * dscale / rows

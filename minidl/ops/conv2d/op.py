@@ -9,7 +9,7 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
-from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, make_windows, output_shape
+from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, make_windows
 from minidl.tensor import Operand, Tensor, operands, record
 
 

@@ -18,9 +18,7 @@ def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups
     return y + bias
 
 
-def input_gradient(
-    dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int
-) -> NDArray:
+def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
     padded = _pad(np.zeros(x_shape, dy.dtype), windows)
     for channels, filters in _groups(weight.shape, groups):
         for i, j, dpatch in _patches(padded[..., channels], dy.shape, windows):
@@ -29,9 +27,7 @@ def input_gradient(
     return padded[:, windows.top : windows.top + h, windows.left : windows.left + w]
 
 
-def weight_gradient(
-    dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int
-) -> NDArray:
+def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
     dweight = np.zeros(weight_shape, dy.dtype)
     padded = _pad(x, windows)
     for channels, filters in _groups(weight_shape, groups):

@@ -1,8 +1,10 @@
-"""The dense layer's matrix product and its two gradients: like conv2d's, closed under differentiation.
+"""The dense layer's matrix product and its two gradients.
 
     y  = dense(x, weight)                    linear in x and in weight
     dx = dense_input_gradient(dy, weight)    its transpose in x
     dw = dense_weight_gradient(dy, x)        its transpose in weight
+
+Like conv2d and its gradients, the three are closed under differentiation.
 """
 
 from minidl.tensor import Operand, Tensor, operands, record

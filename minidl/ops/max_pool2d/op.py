@@ -1,6 +1,6 @@
 """Max pooling. Which tap won is found once; from then on the pool is a fixed choice of pixels, which is linear.
 
-gather(x) picks the chosen pixels, scatter(dy) puts numbers back to where they were picked; each is the other's backward.
+gather(x) picks the chosen pixels, scatter(dy) puts numbers back where they were picked: each is the other's backward.
 """
 
 from minidl.backend import Array

@@ -32,7 +32,7 @@ def gather(x: NDArray, choice: NDArray, windows: Windows) -> NDArray:
 
 
 def scatter(dy: NDArray, choice: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray:
-    n, h, w, c = x_shape
+    _, h, w, _ = x_shape
     padded = _pad(np.zeros(x_shape, dy.dtype), windows, 0)
     for i, j, patch in _patches(padded, dy.shape, windows):
         for ki in range(windows.height):

@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 
 def update(parameter: NDArray, gradient: NDArray, velocity: NDArray, learning_rate: float, momentum: float) -> None:
     number = parameter.dtype.type
-    _update(
-        parameter.reshape(-1), gradient.reshape(-1), velocity.reshape(-1), number(learning_rate), number(momentum)
-    )
+    _update(parameter.reshape(-1), gradient.reshape(-1), velocity.reshape(-1), number(learning_rate), number(momentum))
 
 
 @njit(parallel=True, cache=True)

@@ -4,10 +4,12 @@ from minidl.backend import Array
 from minidl.tensor import Tensor
 
 
-def momentum_update(parameter: Tensor, gradient: Tensor, velocity: Array, learning_rate: float, momentum: float) -> None:
-    """In place, and not differentiable: velocity = momentum * velocity - learning_rate * gradient; parameter += velocity.
+def momentum_update(
+    parameter: Tensor, gradient: Tensor, velocity: Array, learning_rate: float, momentum: float
+) -> None:
+    """velocity = momentum * velocity - learning_rate * gradient; parameter += velocity
 
-    All three have the same shape and dtype.
+    In place, and not differentiable. All three have the same shape and dtype.
     """
     kernels = parameter.backend.kernels(__package__)
     kernels.update(parameter.array, gradient.array, velocity, learning_rate, momentum)

@@ -1,0 +1,98 @@
+"""The `minidl` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from minidl.training.diagnosis import NotFiniteError
+
+INTERRUPTED = 130  # the exit code of a program stopped by Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 failed with a message, 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        return options.command(options, console)  # type: ignore[no-any-return]
+    except (OSError, ValueError, ImportError, NotImplementedError, NotFiniteError) as error:
+        Console(stderr=True, highlight=False).print(f"minidl: {error}", style="red", markup=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _train(options: argparse.Namespace, console: Console) -> int:
+    from minidl import recipe
+
+    given = {name: value for name, value in vars(options).items() if name not in ("command", "resume", "out", "model")}
+    if options.resume is not None:
+        changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+        if changed not in ([], ["--data-dir"]) or options.model or options.out:
+            raise ValueError("--resume goes on with the settings of the run; only --data-dir can be given with it")
+        finished = recipe.resume(options.resume, options.data_dir, console)
+    else:
+        if options.model is None:
+            raise ValueError(f"expected a model to train: one of {', '.join(recipe.MODELS)}")
+        chosen = {name: value for name, value in given.items() if value is not None}
+        finished = recipe.train_new(recipe.Settings(options.model, **chosen), options.out, console)
+    return 0 if finished else INTERRUPTED
+
+
+def _evaluate(options: argparse.Namespace, console: Console) -> int:
+    from minidl import recipe
+
+    scores = recipe.evaluate_run(options.run, options.data_dir, console)
+    console.print(f"loss {scores['loss']:.4f}  accuracy {scores['accuracy']:.2%}")
+    return 0
+
+
+def _summary(options: argparse.Namespace, console: Console) -> int:
+    from minidl import recipe
+
+    if options.model not in recipe.MODELS:
+        raise ValueError(f"unknown model {options.model!r}: choose one of {', '.join(recipe.MODELS)}")
+    console.print(repr(recipe.MODELS[options.model]()), markup=False, soft_wrap=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="minidl", description="A deep-learning framework to read in an afternoon.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train a network on CIFAR-10 or Digits", description=_train_text())
+    train.set_defaults(command=_train)
+    train.add_argument("model", nargs="?", metavar="MODEL", help="such as vgg19, or vgg19-plain without batch norm")
+    train.add_argument("--data", choices=["auto", "cifar10", "digits"], help="auto: CIFAR-10 if to be had, else Digits")
+    train.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 lies, or is to be put")
+    train.add_argument("--epochs", type=int, metavar="N", help="passes over the data (20)")
+    train.add_argument("--batch-size", type=int, metavar="N", help="images in a step (64)")
+    train.add_argument("--learning-rate", type=float, metavar="X", help="the highest of the schedule (0.02)")
+    train.add_argument("--momentum", type=float, metavar="X", help="of the optimiser (0.9)")
+    train.add_argument("--schedule", choices=["cosine", "constant"], help="of the learning rate (cosine)")
+    train.add_argument("--no-augment", dest="augment", action="store_false", default=None, help="no flips and crops")
+    train.add_argument("--backend", choices=["cpu", "reference", "gpu"], help="which kernels run (cpu)")
+    train.add_argument("--seed", type=int, metavar="N", help="of weights, order and masks (0)")
+    train.add_argument("--out", metavar="DIR", help="the run folder (runs/MODEL)")
+    train.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    train.add_argument("--limit", type=int, metavar="N", help="use only the first N images, for a quick try")
+
+    evaluate = commands.add_parser("evaluate", help="loss and accuracy of a run on the test images")
+    evaluate.set_defaults(command=_evaluate)
+    evaluate.add_argument("run", metavar="DIR", help="the run folder")
+    evaluate.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 lies")
+
+    summary = commands.add_parser("summary", help="the layers of a network and their parameters")
+    summary.set_defaults(command=_summary)
+    summary.add_argument("model", metavar="MODEL", help="such as vgg19")
+    return parser
+
+
+def _train_text() -> str:
+    return "Train MODEL with momentum. Ctrl-C finishes the step and saves; --resume goes on as if nothing had happened."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""What `minidl train` does, from settings to a finished run."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy
+from rich.console import Console
+
+import minidl
+from minidl import models
+from minidl.backend import use_backend
+from minidl.data import DataLoader, RandomCrop, RandomFlip, load_data, onehotbatch, to_float
+from minidl.functions import softmax
+from minidl.layers import Chain
+from minidl.losses import crossentropy, logitcrossentropy
+from minidl.optimisers import Momentum
+from minidl.randomness import seed
+from minidl.schedules import Schedule, constant, cosine
+from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
+from minidl.training.data_loader import AugmentationStep
+from minidl.training.loop import Loss, Position, Training, evaluate
+from minidl.training.run_folder import RunFolder
+
+MODELS: dict[str, Callable[[], Chain]] = {name: getattr(models, name) for name in models.__all__} | {
+    f"{name}-plain": partial(getattr(models, name), batchnorm=False) for name in ("vgg11", "vgg13", "vgg16", "vgg19")
+}
+AUGMENTATION: dict[str, list[AugmentationStep]] = {
+    "cifar10": [RandomCrop(4), RandomFlip()],
+    "digits": [RandomCrop(4)],
+}  # a mirrored 2 is no 2
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides the result of a run. Written to config.json, read back to resume."""
+
+    model: str
+    data: str = "auto"
+    data_dir: str | None = None
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    schedule: str = "cosine"
+    augment: bool = True
+    backend: str = "cpu"
+    seed: int = 0
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(MODELS)}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 2)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"expected {name} of at least {least}, got {value}")
+
+
+def train_new(settings: Settings, out: str | None, console: Console) -> bool:
+    """Start a run in folder `out` (runs/MODEL, numbered, unless given). Returns whether it came to its end."""
+    folder = RunFolder.create(out or _free_folder(settings.model))
+    train_data, test_data = load_data(settings.data, settings.data_dir, console.print)
+    settings = replace(settings, data=type(train_data).__name__.lower())  # "auto" has been decided now
+    folder.save_config(asdict(settings) | {"made_with": _versions()})
+    return _run(folder, settings, train_data, test_data, console)
+
+
+def resume(path: str, data_dir: str | None, console: Console) -> bool:
+    """Go on with the run in folder `path`, bit for bit as if it had never stopped."""
+    folder = RunFolder(path)
+    settings = read_settings(folder)
+    train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, console.print)
+    return _run(folder, settings, train_data, test_data, console)
+
+
+def read_settings(folder: RunFolder) -> Settings:
+    """The settings in a run folder; ValueError when they are not those of a run."""
+    config = folder.load_config()
+    config.pop("made_with", None)
+    unknown = sorted(config.keys() - {field.name for field in fields(Settings)})
+    if unknown or "model" not in config:
+        raise ValueError(f"{folder.path / 'config.json'}: expected the settings of a run, got unknown {unknown}")
+    return Settings(**config)
+
+
+def evaluate_run(path: str, data_dir: str | None, console: Console) -> dict[str, float]:
+    """Loss and accuracy of the run in folder `path` on its test images."""
+    folder = RunFolder(path)
+    settings = read_settings(folder)
+    _, test_data = load_data(settings.data, data_dir or settings.data_dir, console.print)
+    model = _build(settings)
+    folder.load_checkpoint(model)
+    return evaluate(model, loss_for(model), _batches(test_data, settings, training=False))
+
+
+def loss_for(model: Chain) -> Loss:
+    """Cross-entropy in the form that fits the end of the network: probabilities, or scores."""
+    return crossentropy if model[-1] is softmax else logitcrossentropy
+
+
+def _run(folder: RunFolder, settings: Settings, train_data: Any, test_data: Any, console: Console) -> bool:
+    model = _build(settings)
+    batches = _batches(train_data, settings, training=True)
+    steps = settings.epochs * len(batches)
+    optimiser = Momentum(settings.learning_rate, settings.momentum)
+    position = folder.load_checkpoint(model, optimiser) if folder.has_checkpoint() else Position()
+    training = Training(
+        model, loss_for(model), batches, optimiser, settings.epochs,
+        validation=_batches(test_data, settings, training=False),
+        schedule=_schedule(settings, steps), position=position,
+    )  # fmt: skip
+    some_images = to_float(train_data.images[:32])
+    with ProgressDisplay(console) as progress, StopOnInterrupt(console.print) as interrupt:
+        watch = WatchSignal(some_images, lambda text: console.print(text, style="bold yellow"))
+        training.run([interrupt, progress, watch, KeepRunFolder(folder)])
+    if training.position.epoch < settings.epochs:
+        command = f"minidl train --resume {shlex.quote(str(folder.path))}"
+        console.print(f"Stopped and saved. Go on with:  {command}", soft_wrap=True, markup=False)
+        return False
+    console.print(f"Finished: {folder.path}", soft_wrap=True, markup=False)
+    return True
+
+
+def _build(settings: Settings) -> Chain:
+    seed(settings.seed)
+    with use_backend(settings.backend):
+        return MODELS[settings.model]()
+
+
+def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:
+    images, labels = data[: settings.limit]
+    arrays = (images, onehotbatch(labels, range(10)))
+    if not training:
+        return DataLoader(arrays, EVALUATION_BATCH, augment=[to_float])
+    changes = AUGMENTATION[settings.data] if settings.augment else []
+    return DataLoader(arrays, settings.batch_size, shuffle=True, seed=settings.seed, augment=[*changes, to_float])
+
+
+def _schedule(settings: Settings, steps: int) -> Schedule:
+    """Cosine with a short rise: momentum on a fresh network needs a few steps to find its direction."""
+    if settings.schedule == "constant":
+        return constant(settings.learning_rate)
+    return cosine(settings.learning_rate, steps, warmup=min(200, steps // 10))
+
+
+def _free_folder(model: str) -> Path:
+    """runs/MODEL, or the first of runs/MODEL-2, runs/MODEL-3, ... that is free."""
+    path, number = Path("runs", model), 1
+    while path.exists():
+        number += 1
+        path = Path("runs", f"{model}-{number}")
+    return path
+
+
+def _versions() -> dict[str, str]:
+    return {"minidl": minidl.__version__, "python": platform.python_version(), "numpy": numpy.__version__}

@@ -1,0 +1,89 @@
+"""Checkpoints: everything that training needs to go on, in one safetensors file.
+
+    model.layers.0.weight                  the tensors of the network
+    optimiser.velocity.layers.0.weight     the state of the optimiser
+    metadata: {"minidl": JSON}             the optimiser's step count, and whatever else the caller has to remember
+
+Reading one runs no code, unlike pickle.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from minidl.layers.layer import Layer
+from minidl.optimisers import Optimiser
+
+FORMAT = "minidl checkpoint 1"
+
+
+def save_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None = None, **memory: Any) -> None:
+    """Write model, optimiser and `memory` (anything JSON can hold) to `path`, which is at no time half written."""
+    arrays = {f"model.{name}": x.numpy() for name, x in model.tensors().items()}
+    header: dict[str, Any] = {"format": FORMAT, "memory": memory}
+    if optimiser is not None:
+        header |= {"optimiser": type(optimiser).__name__, "steps": optimiser.steps}
+        for kind, named in optimiser.state.items():
+            arrays |= {f"optimiser.{kind}.{name}": _on_host(array) for name, array in named.items()}
+    replace_file(path, lambda temporary: save_file(arrays, temporary, {"minidl": json.dumps(header)}))
+
+
+def load_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None = None) -> dict[str, Any]:
+    """Put a checkpoint back into `model` and, if given, `optimiser`; returns the `memory` saved with it.
+
+    FileNotFoundError for a missing file, ValueError for one that is damaged, foreign or of another network; then
+    nothing has been changed.
+    """
+    arrays, header = _read(Path(path))
+    weights = {name.removeprefix("model."): x for name, x in arrays.items() if name.startswith("model.")}
+    if optimiser is not None and header.get("optimiser") != type(optimiser).__name__:
+        raise ValueError(f"{path}: expected the state of optimiser {type(optimiser).__name__}, "
+                         f"got {header.get('optimiser')}")  # fmt: skip
+    try:
+        model.load(weights)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if optimiser is not None:
+        optimiser.steps = header["steps"]
+        for kind in optimiser.state:
+            start = f"optimiser.{kind}."
+            optimiser.state[kind] = {n.removeprefix(start): x for n, x in arrays.items() if n.startswith(start)}
+    memory: dict[str, Any] = header["memory"]
+    return memory
+
+
+def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a temporary file beside `path`, and rename it when it has safely reached the disk."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no checkpoint there")
+    try:
+        with safe_open(path, "numpy") as file:
+            header = json.loads((file.metadata() or {}).get("minidl", "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: expected a checkpoint of minidl; the file is damaged or foreign: {error}") from None
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected a checkpoint of format {FORMAT!r}, got {header.get('format')!r}")
+    return arrays, header
+
+
+def _on_host(array: Any) -> Any:
+    return array.get() if hasattr(array, "get") else array

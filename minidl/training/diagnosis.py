@@ -1,0 +1,67 @@
+"""What has gone wrong inside a network that does not learn, and in which layer.
+
+Two illnesses have clear signs. A loss that is nan or infinite comes from one layer that made the first such number. A
+loss that stays at ln(classes), the loss of guessing, often comes from a signal that has died: layer by layer the
+outputs differ less from image to image, until all images look the same.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy
+
+from minidl.layers.chain import Chain
+from minidl.layers.layer import Layer, name_of
+from minidl.modes import no_grad, training_mode
+from minidl.optimisers import Optimiser
+from minidl.tensor import Tensor
+
+DEAD = 0.01  # a signal this small beside that of the input has died
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss has become nan or infinite."""
+
+
+def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) -> str:
+    """Name the step and the first layer whose numbers are not finite, for a loss that is not."""
+    start = f"step {optimiser.steps + 1}: the loss is {loss}. "
+    remedy = f"Lower the learning rate (now {optimiser.learning_rate:g}), or normalise with BatchNorm"
+    if not numpy.isfinite(x.numpy() if isinstance(x, Tensor) else x).all():
+        return start + "The input itself holds numbers that are not finite: look at the data"
+    for name, parameter in model.params().items():
+        if not numpy.isfinite(parameter.numpy()).all():
+            return start + f"{name} holds numbers that are not finite, from the step before. {remedy}"
+    for i, layer, y in _outputs(model, x, optimiser.steps):
+        if not numpy.isfinite(y).all():
+            return start + f"The first layer whose output is not finite is layer {i}, {name_of(layer)}. {remedy}"
+    return start + f"Every layer's output is finite: the loss function itself overflows. {remedy}"
+
+
+def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
+    """Name the first layer whose signal has died, and what to change; None when the signal arrives.
+
+    x is a batch of at least two inputs (n, ...). The signal is how much the numbers differ from image to image: the
+    standard deviation over the batch, averaged over everything else.
+    """
+    at_start = _signal(x.numpy() if isinstance(x, Tensor) else numpy.asarray(x))
+    for i, layer, y in _outputs(model, x, step):
+        if _signal(y) < DEAD * at_start and isinstance(layer, Layer):
+            return (
+                f"the signal has died in layer {i}, {name_of(layer)}: its outputs differ between images by "
+                f"{_signal(y) / at_start:.2%} of what the images do, so every image looks alike to the layers behind. "
+                f"Put a BatchNorm behind each convolution, or draw the weights with init=he_normal"
+            )
+    return None
+
+
+def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..., Any], numpy.ndarray[Any, Any]]]:
+    """Each layer of the chain with its output, as in training step `step`."""
+    with no_grad(), training_mode(step):
+        for i, layer in enumerate(model):
+            x = model[i : i + 1](x)
+            yield i, layer, x.numpy()
+
+
+def _signal(y: numpy.ndarray[Any, Any]) -> float:
+    return float(y.std(axis=0, dtype=numpy.float64).mean())

@@ -1,0 +1,88 @@
+"""A run folder: what a training run leaves behind, and all that it needs to go on.
+
+    config.json              the settings
+    history.csv              a row of figures for each epoch
+    checkpoint.safetensors   model, optimiser, and where training stands
+    curves.png               loss and accuracy, where matplotlib is installed
+
+Every file is written beside and renamed, so that none is ever half written.
+"""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from minidl.layers.layer import Layer
+from minidl.optimisers import Optimiser
+from minidl.training.checkpoint import load_checkpoint, replace_file, save_checkpoint
+from minidl.training.loop import Position, Totals
+
+History = list[dict[str, float]]
+
+
+class RunFolder:
+    """One folder and its files."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | Path) -> "RunFolder":
+        """A new folder; FileExistsError when there is a run in it already."""
+        folder = cls(path)
+        if (folder.path / "config.json").exists():
+            raise FileExistsError(
+                f"{path} holds a run already: go on with --resume {path}, or name another folder with --out"
+            )
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def save_config(self, config: dict[str, Any]) -> None:
+        self._write_text("config.json", json.dumps(config, indent=2) + "\n")
+
+    def load_config(self) -> dict[str, Any]:
+        """The settings; FileNotFoundError or ValueError when there is no run in this folder."""
+        path = self.path / "config.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{self.path} holds no run: expected a file config.json in it")
+        try:
+            config: dict[str, Any] = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}: expected JSON, but {error}") from None
+        return config
+
+    def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
+        save_checkpoint(self.path / "checkpoint.safetensors", model, optimiser, position=asdict(position))
+
+    def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:
+        """Put the checkpoint into model and optimiser; returns where training stands."""
+        memory = load_checkpoint(self.path / "checkpoint.safetensors", model, optimiser)
+        if "position" not in memory:
+            raise ValueError(f"{self.path}: the checkpoint does not say where training stood; it is not that of a run")
+        position = memory["position"]
+        return Position(**position | {"totals": Totals(**position["totals"])})
+
+    def has_checkpoint(self) -> bool:
+        return (self.path / "checkpoint.safetensors").is_file()
+
+    def save_history(self, history: History) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        self._write_text("history.csv", text.getvalue())
+
+    def save_curves(self, history: History) -> None:
+        """Draw curves.png; does nothing without matplotlib (the extra `plot`)."""
+        if find_spec("matplotlib") is None:
+            return
+        from minidl.training.curves import draw_curves
+
+        replace_file(self.path / "curves.png", lambda temporary: draw_curves(history, temporary))
+
+    def _write_text(self, name: str, text: str) -> None:
+        replace_file(self.path / name, lambda temporary: temporary.write_text(text))
