@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, overload
 
-from minidl.layers.layer import Layer, name_of, parameter_count
+from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
 from minidl.tensor import Operand, Tensor, operands
 
-COMMENT_COLUMN = 39  # where Flux starts its comments
+# Where Flux starts its comments: behind a layer, behind the last line, and there when it needs a second line
+LAYER_COLUMN, TOTAL_COLUMN, LONG_TOTAL_COLUMN = 40, 20, 10
 
 
 class Chain(Layer):
@@ -51,9 +52,8 @@ class Chain(Layer):
         return f"Chain({', '.join(name_of(layer) for layer in self.layers)})"
 
     def __repr__(self) -> str:
-        lines = [*_lines(self, ""), ""]
-        lines[-2:] = _with_comment(lines[-2], _total(self))
-        return "\n".join(lines)
+        *lines, last = _lines(self, "")
+        return "\n".join([*lines, *_with_total(last, self)])
 
     def _beside_parameters(self, x: Operand) -> Tensor:
         if isinstance(x, Tensor):
@@ -99,29 +99,23 @@ def _lines(layer: Callable[..., Any], indent: str) -> Iterator[str]:
 def _closed_with_comma(lines: Iterator[str], layer: Callable[..., Any]) -> Iterator[str]:
     *before, last = lines
     yield from before
-    last += ","
-    if not isinstance(layer, Chain | SkipConnection) and isinstance(layer, Layer) and layer.tensors():
-        trained = parameter_count(layer.params())
-        fixed = parameter_count(layer.tensors()) - trained
-        (last,) = _with_comment(last, [f"{trained:_} parameters" + (f", plus {fixed:_}" if fixed else "")])
-    yield last
+    text = comment(layer) if isinstance(layer, Layer) and not isinstance(layer, Chain | SkipConnection) else ""
+    yield with_comment(last + ",", LAYER_COLUMN, text)
 
 
-def _total(chain: Chain) -> list[str]:
+def _with_total(line: str, chain: Chain) -> Iterator[str]:
+    """The last line with the sum of all parameters; like Flux, without it for up to two arrays."""
     tensors, params = chain.tensors(), chain.params()
     size = _bytes(sum(x.size * x.dtype.itemsize for x in tensors.values()))
     count, fixed = parameter_count(params), parameter_count(tensors) - parameter_count(params)
-    if not fixed:
-        return [f"Total: {len(params)} arrays, {count:_} parameters, {size}."]
-    return [
-        f"Total: {len(params)} trainable arrays, {count:_} parameters,",
-        f"plus {len(tensors) - len(params)} non-trainable, {fixed:_} parameters, {size}.",
-    ]
-
-
-def _with_comment(line: str, comments: list[str]) -> list[str]:
-    first, *others = comments
-    return [f"{line:<{COMMENT_COLUMN}}# {first}", *(" " * COMMENT_COLUMN + f"# {other}" for other in others)]
+    if len(params) <= 2:
+        yield line
+    elif not fixed:
+        yield with_comment(line, TOTAL_COLUMN, f"Total: {len(params)} arrays, {count:_} parameters, {size}.")
+    else:
+        yield with_comment(line, LONG_TOTAL_COLUMN, f"Total: {len(params)} trainable arrays, {count:_} parameters,")
+        untrained = f"plus {len(tensors) - len(params)} non-trainable, {fixed:_} parameters, {size}."
+        yield with_comment("", LONG_TOTAL_COLUMN, untrained)
 
 
 def _bytes(count: float) -> str:

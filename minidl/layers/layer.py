@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+import numpy
+
 from minidl.backend import Array, get_backend
 from minidl.tensor import Operand, Tensor
 
 L = TypeVar("L", bound="Layer")
+
+LONE_LAYER_COLUMN = 20  # where Flux starts the comment of a layer that is shown alone
 
 
 class Layer:
@@ -63,8 +67,27 @@ class Layer:
 
     def __repr__(self) -> str:
         """The code that makes this layer, and how many parameters that gives, in the manner of Flux."""
-        count = parameter_count(self.params())
-        return self.code() + (f"  # {count:_} parameters" if count else "")
+        return with_comment(self.code(), LONE_LAYER_COLUMN, comment(self, unsaid=" non-trainable"))
+
+
+def comment(layer: Layer, unsaid: str = "") -> str:
+    """What Flux says behind a layer: "9 parameters", those that are not trained, and numbers that look wrong."""
+    params = layer.params()
+    if not params:
+        return ""
+    trained, fixed = parameter_count(params), parameter_count(layer.tensors()) - parameter_count(params)
+    text = f"{trained:_} parameters" + (f", plus {fixed:_}{unsaid}" if fixed else "")
+    arrays = [x.numpy() for x in params.values()]
+    if not any(array.any() for array in arrays):
+        return f"{text}  (all zero)"
+    if any(numpy.isnan(array).any() for array in arrays):
+        return f"{text}  (some NaN)"
+    return f"{text}  (some Inf)" if any(numpy.isinf(array).any() for array in arrays) else text
+
+
+def with_comment(line: str, column: int, text: str) -> str:
+    """`line  # text` with the # in that column, or further right when the line is long."""
+    return f"{line:<{column - 2}}  # {text}" if text else line
 
 
 def parameter_count(tensors: Mapping[str, Tensor]) -> int:
