@@ -56,11 +56,16 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
 
 
 def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..., Any], numpy.ndarray[Any, Any]]]:
-    """Each layer of the chain with its output, as in training step `step`."""
-    with no_grad(), training_mode(step):
-        for i, layer in enumerate(model):
-            x = model[i : i + 1](x)
-            yield i, layer, x.numpy()
+    """Each layer of the chain with its output, as in training step `step`. Looking leaves no trace in the network."""
+    before = [(tensor, tensor.array) for tensor in model.tensors().values()]
+    try:
+        with no_grad(), training_mode(step):
+            for i, layer in enumerate(model):
+                x = model[i : i + 1](x)
+                yield i, layer, x.numpy()
+    finally:  # running statistics have followed these batches too
+        for tensor, array in before:
+            tensor.array = array
 
 
 def _signal(y: numpy.ndarray[Any, Any]) -> float:
