@@ -5,17 +5,17 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy
 from rich.console import Console
 
 import minidl
 from minidl import models
-from minidl.backend import use_backend
+from minidl.backend import get_backend, use_backend
 from minidl.data import DataLoader, RandomCrop, RandomFlip, load_data, onehotbatch, to_float
 from minidl.functions import softmax
 from minidl.layers import Chain
@@ -35,6 +35,7 @@ AUGMENTATION: dict[str, list[AugmentationStep]] = {
     "cifar10": [RandomCrop(4), RandomFlip()],
     "digits": [RandomCrop(4)],
 }  # a mirrored 2 is no 2
+SCHEDULES = ("cosine", "constant")
 EVALUATION_BATCH = 256
 
 
@@ -56,12 +57,18 @@ class Settings:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(MODELS)}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 2)):
+        for name, kind in get_type_hints(Settings).items():
             value = getattr(self, name)
-            if value is not None and value < least:
+            if not isinstance(value, int | float if kind is float else kind):
+                raise ValueError(f"expected {name} of type {getattr(kind, '__name__', kind)}, got {value!r}")
+        for name, choices in (("model", MODELS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 2), ("seed", 0), ("learning_rate", 0)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
                 raise ValueError(f"expected {name} of at least {least}, got {value}")
+        get_backend(self.backend)  # for its checks
 
 
 def train_new(settings: Settings, out: str | None, console: Console) -> bool:
@@ -85,10 +92,10 @@ def read_settings(folder: RunFolder) -> Settings:
     """The settings in a run folder; ValueError when they are not those of a run."""
     config = folder.load_config()
     config.pop("made_with", None)
-    unknown = sorted(config.keys() - {field.name for field in fields(Settings)})
-    if unknown or "model" not in config:
-        raise ValueError(f"{folder.path / 'config.json'}: expected the settings of a run, got unknown {unknown}")
-    return Settings(**config)
+    try:
+        return Settings(**config)
+    except (TypeError, ValueError) as error:  # a setting is unknown, missing or out of range
+        raise ValueError(f"{folder.path / 'config.json'}: not the settings of a run: {error}") from None
 
 
 def evaluate_run(path: str, data_dir: str | None, console: Console) -> dict[str, float]:

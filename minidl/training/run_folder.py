@@ -32,13 +32,12 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | Path) -> "RunFolder":
-        """A new folder; FileExistsError when there is a run in it already."""
+        """A new folder, made with its first file; FileExistsError when there is a run in it already."""
         folder = cls(path)
         if (folder.path / "config.json").exists():
             raise FileExistsError(
                 f"{path} holds a run already: go on with --resume {path}, or name another folder with --out"
             )
-        folder.path.mkdir(parents=True, exist_ok=True)
         return folder
 
     def save_config(self, config: dict[str, Any]) -> None:
@@ -50,9 +49,11 @@ class RunFolder:
         if not path.is_file():
             raise FileNotFoundError(f"{self.path} holds no run: expected a file config.json in it")
         try:
-            config: dict[str, Any] = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
+            config = json.loads(path.read_text())
+        except ValueError as error:  # not JSON, or not even text
             raise ValueError(f"{path}: expected JSON, but {error}") from None
+        if not isinstance(config, dict):
+            raise ValueError(f"{path}: expected settings by name, got a {type(config).__name__}")
         return config
 
     def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
