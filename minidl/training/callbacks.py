@@ -95,8 +95,8 @@ class KeepRunFolder(Callback):
             self._save_checkpoint(training)
 
     def epoch_ended(self, training: Training) -> None:
+        self.folder.save_history(training.position.history)  # first: what the checkpoint counts as done is on disk
         self._save_checkpoint(training)
-        self.folder.save_history(training.position.history)
         self.folder.save_curves(training.position.history)
 
     def _save_checkpoint(self, training: Training) -> None:
