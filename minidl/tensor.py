@@ -203,9 +203,16 @@ def record(array: Array, inputs: tuple[Tensor, ...], backward: Backward, backend
     y = Tensor(array, backend or inputs[0].backend)
     if is_recording() and any(x.requires_grad for x in inputs):
         y.requires_grad, y._inputs, y._backward = True, inputs, backward
-        cells = (cell.cell_contents for cell in backward.__closure__ or ())
-        y._captured = tuple((x, x.version) for x in cells if isinstance(x, Tensor))
+        y._captured = tuple((x, x.version) for x in _captured(backward) if isinstance(x, Tensor))
     return y
+
+
+def _captured(backward: Backward) -> list[object]:
+    try:
+        return [cell.cell_contents for cell in backward.__closure__ or ()]
+    except ValueError:  # an empty cell
+        raise RuntimeError(f"{_name(backward)}: its backward uses a variable that has no value yet, such as the result "
+                           f"of the function; it must compute that again") from None  # fmt: skip
 
 
 def op_name(x: Tensor) -> str | None:
@@ -353,7 +360,7 @@ def _describe(x: Tensor) -> str:
 
 def _name(backward: Backward) -> str:
     """'conv2d' from conv2d.<locals>.backward."""
-    return backward.__qualname__.split(".<locals>")[0].split(".")[-1]
+    return backward.__qualname__.rsplit(".<locals>", 1)[0].split(".")[-1]
 
 
 def _zeros_like(x: Tensor) -> Tensor:
