@@ -81,6 +81,7 @@ def _power_of_number(x: Operand, exponent: float) -> Tensor:
             return (dy * 0,)  # not 0 * x ** -1, which is nan at x = 0
         return (dy * (exponent * x ** (exponent - 1)),)
 
+    backward.__qualname__ = f"{power.__qualname__}.<locals>.backward"
     return record(x.array**exponent, (x,), backward)
 
 
