@@ -31,15 +31,15 @@ def _softmax(x, y):
 @njit(parallel=True, cache=True)
 def _logsoftmax(x, y):
     for m in prange(len(x)):
-        log_total = log_of_total(x[m])
+        largest, log_total = log_of_total(x[m])
         for k in range(x.shape[1]):
-            y[m, k] = x[m, k] - log_total
+            y[m, k] = (x[m, k] - largest) - log_total
 
 
 @njit(cache=True)
 def log_of_total(scores):
-    """log(sum of exp(scores)) without overflow."""
+    """(a, b) with a + b = log(sum of exp(scores)), without overflow; added up, b would lose the digits that a has."""
     largest, total = scores.max(), scores.dtype.type(0)
     for score in scores:
         total += np.exp(score - largest)
-    return largest + np.log(total)
+    return largest, np.log(total)

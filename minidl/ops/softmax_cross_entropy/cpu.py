@@ -16,7 +16,8 @@ def forward(scores: NDArray, targets: NDArray) -> NDArray:
 @njit(parallel=True, cache=True)
 def _forward(scores, targets, losses):
     for m in prange(len(scores)):
-        log_total, loss = log_of_total(scores[m]), scores.dtype.type(0)
+        largest, log_total = log_of_total(scores[m])
+        loss = scores.dtype.type(0)
         for k in range(scores.shape[1]):
-            loss += targets[m, k] * (log_total - scores[m, k])
+            loss += targets[m, k] * (log_total - (scores[m, k] - largest))
         losses[m] = loss
