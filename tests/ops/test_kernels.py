@@ -184,7 +184,8 @@ def test_rates_that_cannot_be_are_refused(rate):
 @BACKENDS
 @DTYPES
 def test_momentum_update_changes_parameter_and_velocity_in_place(backend, dtype):
-    parameter, gradient = Tensor(np.array([[1.0, 2.0]], dtype), backend), Tensor(np.array([[0.5, -4.0]], dtype), backend)
+    parameter = Tensor(np.array([[1.0, 2.0]], dtype), backend)
+    gradient = Tensor(np.array([[0.5, -4.0]], dtype), backend)
     velocity = np.array([[0.25, 1.0]], dtype)
     array, version = parameter.array, parameter.version
     momentum_update(parameter, gradient, velocity, learning_rate=0.5, momentum=0.5)

@@ -47,7 +47,7 @@ def test_padding_may_be_given_in_three_ways(pad, sides):
         ({"size": 2, "stride": (1, -1)}, "expected stride to be"),
         ({"size": 2, "dilation": (0, 1)}, "expected dilation to be"),
         ({"size": 2, "pad": -1}, "expected pad to be a whole number from 0"),
-        ({"size": 2, "pad": (1, 1, 1)}, r"expected pad to be a whole number from 0, \(height, width\) or \(top, bottom"),
+        ({"size": 2, "pad": (1, 1, 1)}, r"a whole number from 0, \(height, width\) or \(top, bottom"),
         ({"size": 2, "pad": (0, 0, 0, -1)}, "expected pad to be"),
     ],
 )
@@ -80,7 +80,7 @@ def weight(*shape):
         (lambda: F.max_pool2d(IMAGES, 5), r"max_pool2d: a window of \(5, 5\) pixels does not fit"),
         (lambda: F.max_pool2d(IMAGES, 2, pad=2), "max_pool2d: expected padding smaller than the window"),
         (lambda: F.mean_pool2d(IMAGES, (1, 3), pad=1), "mean_pool2d: expected padding smaller than the window"),
-        (lambda: F.dense(IMAGES, weight(3, 2)), r"dense: expected x \(n, 3\), got \(2, 4, 4, 3\); flatten images first"),
+        (lambda: F.dense(IMAGES, weight(3, 2)), r"dense: expected x \(n, 3\), got .*; flatten images first"),
         (lambda: F.dense(weight(2, 3), weight(3)), r"dense: expected weight \(in, out\), got \(3,\)"),
         (lambda: F.dense(weight(2, 3), weight(3, 2), weight(3)), r"dense: expected bias \(2,\), got \(3,\)"),
     ],
