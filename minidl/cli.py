@@ -1,12 +1,19 @@
 """The `minidl` command."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from minidl.training.diagnosis import NotFiniteError
+
+if TYPE_CHECKING:
+    from minidl.checks import Result
 
 INTERRUPTED = 130  # the exit code of a program stopped by Ctrl-C
 
@@ -58,6 +65,31 @@ def _summary(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace, console: Console) -> int:
+    from rich.table import Table
+
+    from minidl.checks import run_checks
+
+    backends = options.backend or ["reference", "cpu"]
+    table = Table("", *(f"{backend}: gradient, its gradient" for backend in backends))
+    failures = 0
+    for results in zip(*(run_checks(backend) for backend in backends), strict=True):
+        table.add_row(escape(results[0].name), *(_verdict(result) for result in results))
+        for result in results:
+            if result.failure is not None:
+                failures += 1
+                console.print(f"{result.backend}: {result.failure}", style="red", markup=False, soft_wrap=True)
+    console.print(table)
+    console.print("Numbers are the largest error, relative to the largest number of the same gradient; float64.")
+    console.print(f"{table.row_count * len(backends) - failures} right, {failures} wrong")
+    return 1 if failures else 0
+
+
+def _verdict(result: Result) -> str:
+    errors = (result.first_order, result.second_order)
+    return "  ".join("[red]wrong[/]" if error is None else f"{error:.0e}" for error in errors)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="minidl", description="A deep-learning framework to read in an afternoon.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -87,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="the layers of a network and their parameters")
     summary.set_defaults(command=_summary)
     summary.add_argument("model", metavar="MODEL", help="such as vgg19")
+
+    check = commands.add_parser("check", help="check the gradients of every function and layer, and print a table")
+    check.set_defaults(command=_check)
+    check.add_argument("--backend", action="append", choices=["cpu", "reference", "gpu"], help="(reference and cpu)")
     return parser
 
 

@@ -74,7 +74,7 @@ class Settings:
 def train_new(settings: Settings, out: str | None, console: Console) -> bool:
     """Start a run in folder `out` (runs/MODEL, numbered, unless given). Returns whether it came to its end."""
     folder = RunFolder.create(out or _free_folder(settings.model))
-    train_data, test_data = load_data(settings.data, settings.data_dir, console.print)
+    train_data, test_data = load_data(settings.data, settings.data_dir, say(console))
     settings = replace(settings, data=type(train_data).__name__.lower())  # "auto" has been decided now
     folder.save_config(asdict(settings) | {"made_with": _versions()})
     return _run(folder, settings, train_data, test_data, console)
@@ -84,7 +84,7 @@ def resume(path: str, data_dir: str | None, console: Console) -> bool:
     """Go on with the run in folder `path`, bit for bit as if it had never stopped."""
     folder = RunFolder(path)
     settings = read_settings(folder)
-    train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, console.print)
+    train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
     return _run(folder, settings, train_data, test_data, console)
 
 
@@ -102,10 +102,15 @@ def evaluate_run(path: str, data_dir: str | None, console: Console) -> dict[str,
     """Loss and accuracy of the run in folder `path` on its test images."""
     folder = RunFolder(path)
     settings = read_settings(folder)
-    _, test_data = load_data(settings.data, data_dir or settings.data_dir, console.print)
+    _, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
     model = _build(settings)
     folder.load_checkpoint(model)
     return evaluate(model, loss_for(model), _batches(test_data, settings, training=False))
+
+
+def say(console: Console, style: str | None = None) -> Callable[[str], None]:
+    """Print text as it is, a line of it as a line: paths and commands stay whole."""
+    return partial(console.print, style=style, soft_wrap=True, markup=False)
 
 
 def loss_for(model: Chain) -> Loss:
@@ -125,14 +130,13 @@ def _run(folder: RunFolder, settings: Settings, train_data: Any, test_data: Any,
         schedule=_schedule(settings, steps), position=position,
     )  # fmt: skip
     some_images = to_float(train_data.images[:32])
-    with ProgressDisplay(console) as progress, StopOnInterrupt(console.print) as interrupt:
-        watch = WatchSignal(some_images, lambda text: console.print(text, style="bold yellow"))
+    with ProgressDisplay(console) as progress, StopOnInterrupt(say(console)) as interrupt:
+        watch = WatchSignal(some_images, say(console, style="bold yellow"))
         training.run([interrupt, progress, watch, KeepRunFolder(folder)])
     if training.position.epoch < settings.epochs:
-        command = f"minidl train --resume {shlex.quote(str(folder.path))}"
-        console.print(f"Stopped and saved. Go on with:  {command}", soft_wrap=True, markup=False)
+        say(console)(f"Stopped and saved. Go on with:  minidl train --resume {shlex.quote(str(folder.path))}")
         return False
-    console.print(f"Finished: {folder.path}", soft_wrap=True, markup=False)
+    say(console)(f"Finished: {folder.path}")
     return True
 
 

@@ -55,7 +55,8 @@ class ProgressDisplay(Callback):
             left = position.totals.seconds / position.batch * (batches - position.batch)
             self.console.print(
                 f"epoch {position.epoch + 1}/{training.epochs}  batch {position.batch}/{batches}  {figures}  "
-                f"{_clock(left)} left in this epoch"
+                f"{_clock(left)} left in this epoch",
+                soft_wrap=True,
             )
 
     def epoch_ended(self, training: Training) -> None:
@@ -66,7 +67,7 @@ class ProgressDisplay(Callback):
         text = f"epoch {row['epoch']:.0f}/{training.epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}"
         if "validation_loss" in row:
             text += f"  validation loss {row['validation_loss']:.4f}  accuracy {row['validation_accuracy']:.2%}"
-        self.console.print(f"{text}  {_clock(row['seconds'])}", highlight=False)
+        self.console.print(f"{text}  {_clock(row['seconds'])}", soft_wrap=True)
 
 
 def _figures(training: Training) -> str:
