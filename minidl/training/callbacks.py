@@ -40,7 +40,8 @@ class ProgressDisplay(Callback):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        if self.console.is_terminal:  # elsewhere it would print an empty line
+            self.bar.stop()
 
     def batch_ended(self, training: Training) -> None:
         position, batches = training.position, len(training.data)
