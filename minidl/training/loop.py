@@ -146,7 +146,9 @@ class Training:
         if self.validation is not None:
             scores = evaluate(self.model, self.loss, self.validation)
             row |= {f"validation_{name}": score for name, score in scores.items()}
-        row |= {"learning_rate": self.optimiser.learning_rate, "seconds": position.totals.seconds}
+        # Asked for again, since a run that was resumed behind the last step of an epoch has not used it yet
+        rate = self.optimiser.learning_rate if self.schedule is None else self.schedule(self.optimiser.steps - 1)
+        row |= {"learning_rate": rate, "seconds": position.totals.seconds}
         position.history.append(row)
         position.epoch, position.batch, position.totals = position.epoch + 1, 0, Totals()
 
