@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options, console)  # type: ignore[no-any-return]
     except (OSError, ValueError, ImportError, NotImplementedError, NotFiniteError) as error:
-        Console(stderr=True, highlight=False).print(f"minidl: {error}", style="red", markup=False, soft_wrap=True)
+        message = "\n".join([f"minidl: {error}", *getattr(error, "__notes__", [])])  # a note says in which layer
+        Console(stderr=True, highlight=False).print(message, style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
