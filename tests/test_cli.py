@@ -1,0 +1,220 @@
+"""The `minidl` command: what it leaves behind, what it says, and its exit codes. 0 done, 1 failed, 2 wrong usage."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny_command import tiny
+
+from minidl import BatchNorm, Chain, cli, flatten, recipe
+from minidl.data import cifar10
+from minidl.data.download import DownloadError
+
+RUN = ["train", "tiny", "--data", "digits", "--limit", "32", "--batch-size", "8", "--epochs", "2"]
+COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds"]
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path, monkeypatch):
+    """A network that trains in no time, a folder of its own, and no CIFAR-10 anywhere, nor a way to it."""
+
+    def refused(*arguments):
+        raise DownloadError("no answer: connection refused")
+
+    monkeypatch.setitem(recipe.MODELS, "tiny", tiny)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MINIDL_DATA", raising=False)
+    monkeypatch.setattr(cifar10, "download", refused)
+
+
+def history(folder):
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def said_by(capsys, *arguments, code=0):
+    """What the command prints, once its exit code is right: errors on stderr, and nothing else there."""
+    assert cli.main(arguments) == code
+    out, err = capsys.readouterr()
+    assert bool(err) == (code == 1)
+    return err if code == 1 else out
+
+
+def test_train_leaves_a_run_folder(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    out = said_by(capsys, *RUN, "--seed", "3", "--out", "run")
+    folder = tmp_path / "run"
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "checkpoint.safetensors", "config.json", "curves.png", "history.csv",
+    ]  # fmt: skip
+    config = json.loads((folder / "config.json").read_text())
+    assert config.items() >= {"model": "tiny", "data": "digits", "epochs": 2, "seed": 3, "augment": True}.items()
+    assert set(config["made_with"]) == {"minidl", "python", "numpy"}
+    rows = history(folder)
+    assert [list(row) for row in rows] == [COLUMNS] * 2
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    lines = out.splitlines()
+    assert lines[0].startswith("Data: Digits, 1,437 training and 360 test images")
+    assert [line[:15] for line in lines[1:3]] == ["epoch 1/2  loss", "epoch 2/2  loss"]
+    assert lines[3:] == ["Finished: run"]
+
+
+def test_a_real_network_as_a_command_of_its_own(tmp_path):
+    command = [sys.executable, "-m", "minidl.cli", "train", "vgg11", "--data", "digits", "--limit", "16"]
+    result = subprocess.run([*command, "--epochs", "1", "--batch-size", "8"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "Finished: runs/vgg11"
+    assert len(history(tmp_path / "runs" / "vgg11")) == 1
+
+
+def test_runs_without_a_name_are_numbered(tmp_path, capsys):
+    for name in ("tiny", "tiny-2", "tiny-3"):
+        assert said_by(capsys, *RUN[:-1], "1").endswith(f"Finished: runs/{name}\n")
+
+
+def test_a_run_is_not_overwritten(tmp_path, capsys):
+    said_by(capsys, *RUN, "--out", "run")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    assert "run holds a run already: go on with --resume run" in said_by(capsys, *RUN, "--out", "run", code=1)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path, capsys):
+    said_by(capsys, *RUN, "--out", "run")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    assert said_by(capsys, "train", "--resume", "run").endswith("Finished: run\n")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [["tiny"], ["--epochs", "3"], ["--seed", "0"], ["--no-augment"], ["--out", "other"], ["--backend", "reference"]],
+    ids=" ".join,
+)
+def test_a_run_goes_on_with_its_own_settings_only(capsys, setting):
+    said = said_by(capsys, "train", *setting, "--resume", "run", code=1)
+    assert "--resume goes on with the settings of the run; only --data-dir can be given with it" in said
+
+
+def test_evaluate_gives_the_figures_of_the_last_epoch(tmp_path, capsys):
+    said_by(capsys, *RUN, "--out", "run")
+    row = history(tmp_path / "run")[-1]
+    loss, accuracy = float(row["validation_loss"]), float(row["validation_accuracy"])
+    assert said_by(capsys, "evaluate", "run").splitlines()[-1] == f"loss {loss:.4f}  accuracy {accuracy:.2%}"
+
+
+def test_summary_prints_the_network(capsys):
+    assert said_by(capsys, "summary", "tiny") == repr(tiny()) + "\n"
+
+
+def test_auto_falls_back_to_digits_and_says_why_in_one_line(tmp_path, capsys):
+    started = time.monotonic()
+    out = said_by(capsys, *RUN[:2], "--limit", "8", "--epochs", "1", "--out", "run")
+    assert time.monotonic() - started < 10
+    (line,) = [line for line in out.splitlines() if line.startswith("Data: ")]
+    assert "Digits" in line
+    assert line.endswith("because CIFAR-10 is not here (no answer: connection refused)")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"] == "digits"
+
+
+# Errors -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "expected a model to train: one of article_flux, "),
+        (["train", "vgg12"], "unknown model 'vgg12': choose one of article_flux, "),
+        (["summary", "vgg12"], "unknown model 'vgg12': choose one of article_flux, "),
+        (["train", "tiny", "--seed", "-1"], "expected seed of at least 0, got -1"),
+        (["train", "tiny", "--epochs", "0"], "expected epochs of at least 1, got 0"),
+        (["train", "tiny", "--data", "cifar10"], "CIFAR-10 is not here: no answer: connection refused"),
+        (["train", "--resume", "nowhere"], "nowhere holds no run: expected a file config.json in it"),
+        (["evaluate", "nowhere"], "nowhere holds no run: expected a file config.json in it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_error_is_one_message_and_leaves_no_folder(tmp_path, capsys, arguments, message):
+    said = said_by(capsys, *arguments, code=1)
+    assert said.startswith("minidl: ")
+    assert message in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["train", "tiny", "--epochs", "two"], ["train", "--data", "mnist"]]
+)
+def test_wrong_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: minidl")
+
+
+def not_json(folder):
+    (folder / "config.json").write_text('{"model": "tiny"')
+
+
+def other_settings(folder):
+    (folder / "config.json").write_text('{"model": "tiny", "epochs": "many"}')
+
+
+def other_network(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model": "vgg11"}))
+
+
+def damaged_checkpoint(folder):
+    (folder / "checkpoint.safetensors").write_bytes(b"\0" * 100)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (not_json, "config.json: expected JSON, but"),
+        (other_settings, "config.json: not the settings of a run: expected epochs of type int, got 'many'"),
+        (other_network, "checkpoint.safetensors: these weights are of another network"),
+        (damaged_checkpoint, "checkpoint.safetensors: "),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+@pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"]], ids=lambda command: command[0])
+def test_a_run_folder_that_is_damaged(tmp_path, capsys, spoil, message, command):
+    said_by(capsys, *RUN[:-1], "1", "--out", "run")
+    spoil(tmp_path / "run")
+    said = said_by(capsys, *command, "run", code=1)
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_evaluate_without_a_checkpoint(tmp_path, capsys):
+    said_by(capsys, *RUN[:-1], "1", "--out", "run")
+    (tmp_path / "run" / "checkpoint.safetensors").unlink()
+    assert "checkpoint.safetensors: no checkpoint there" in said_by(capsys, "evaluate", "run", code=1)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy says on its own where a matmul overflows
+def test_a_loss_that_is_not_finite_stops_the_run_with_a_reason(capsys):
+    said = said_by(capsys, *RUN, "--learning-rate", "1e30", "--schedule", "constant", code=1)
+    assert said.startswith("minidl: step ")
+    assert "Lower the learning rate (now 1e+30)" in said
+
+
+def test_an_error_inside_a_layer_names_the_layer(capsys, monkeypatch):
+    """Batches of one image leave BatchNorm behind flatten one value per channel."""
+    monkeypatch.setitem(recipe.MODELS, "tiny", lambda: Chain(flatten, BatchNorm(3072)))
+    said = said_by(capsys, *RUN, "--batch-size", "1", code=1)
+    assert "expected at least two values per channel" in said
+    assert "in layer 1 of the Chain, BatchNorm(3072), given a tensor of shape (1, 3072)" in said
+
+
+def test_the_gpu_is_refused_where_there_is_none(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
+    recipe.get_backend.cache_clear()
+    assert "backend 'gpu' needs cupy" in said_by(capsys, *RUN, "--backend", "gpu", code=1)
+    assert not (tmp_path / "runs").exists()
