@@ -48,7 +48,7 @@ class Settings:
     data_dir: str | None = None
     epochs: int = 20
     batch_size: int = 64
-    learning_rate: float = 0.02
+    learning_rate: float = 0.005
     momentum: float = 0.9
     schedule: str = "cosine"
     augment: bool = True
