@@ -75,7 +75,11 @@ def train_new(settings: Settings, out: str | None, console: Console) -> bool:
     """Start a run in folder `out` (runs/MODEL, numbered, unless given). Returns whether it came to its end."""
     folder = RunFolder.create(out or _free_folder(settings.model))
     train_data, test_data = load_data(settings.data, settings.data_dir, say(console))
-    settings = replace(settings, data=type(train_data).__name__.lower())  # "auto" has been decided now
+    settings = replace(
+        settings,
+        data=type(train_data).__name__.lower(),  # "auto" has been decided now
+        data_dir=settings.data_dir and str(Path(settings.data_dir).resolve()),  # to be resumed from any folder
+    )
     folder.save_config(asdict(settings) | {"made_with": _versions()})
     return _run(folder, settings, train_data, test_data, console)
 
