@@ -18,6 +18,7 @@ from typing import Any
 
 from minidl.layers.layer import Layer
 from minidl.optimisers import Optimiser
+from minidl.randomness import current_seed
 from minidl.training.checkpoint import load_checkpoint, replace_file, save_checkpoint
 from minidl.training.loop import Position, Totals
 
@@ -57,13 +58,18 @@ class RunFolder:
         return config
 
     def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
-        save_checkpoint(self.path / "checkpoint.safetensors", model, optimiser, position=asdict(position))
+        """Model, optimiser with its step count, position, and the seed, from which all else follows."""
+        path = self.path / "checkpoint.safetensors"
+        save_checkpoint(path, model, optimiser, seed=current_seed(), position=asdict(position))
 
     def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:
         """Put the checkpoint into model and optimiser; returns where training stands."""
         memory = load_checkpoint(self.path / "checkpoint.safetensors", model, optimiser)
         if "position" not in memory:
             raise ValueError(f"{self.path}: the checkpoint does not say where training stood; it is not that of a run")
+        if memory.get("seed", current_seed()) != current_seed():
+            raise ValueError(f"{self.path}: the checkpoint is of seed {memory['seed']}, not {current_seed()}: "
+                             f"config.json has been changed")  # fmt: skip
         position = memory["position"]
         return Position(**position | {"totals": Totals(**position["totals"])})
 
