@@ -63,6 +63,15 @@ def test_train_leaves_a_run_folder(tmp_path, capsys):
     assert lines[3:] == ["Finished: run"]
 
 
+def test_one_seed_repeats_and_two_differ(tmp_path, capsys):
+    tables = {}
+    for name, seed in (("first", "3"), ("again", "3"), ("other", "4")):
+        said_by(capsys, *RUN, "--seed", seed, "--out", name)
+        tables[name] = [{**row, "seconds": None} for row in history(tmp_path / name)]
+    assert tables["first"] == tables["again"]
+    assert tables["first"] != tables["other"]
+
+
 def test_a_real_network_as_a_command_of_its_own(tmp_path):
     command = [sys.executable, "-m", "minidl.cli", "train", "vgg11", "--data", "digits", "--limit", "16"]
     result = subprocess.run([*command, "--epochs", "1", "--batch-size", "8"], capture_output=True, text=True)

@@ -46,6 +46,14 @@ def train_until(line_start, number, *arguments, **options):
     return process.returncode, rest
 
 
+def first_step(*arguments):
+    """Let the command come to its end; the line about its first step."""
+    with command(*arguments) as process:
+        output, _ = process.communicate()
+    assert process.returncode == 0
+    return next(line for line in output.splitlines() if line.startswith("epoch "))
+
+
 def assert_equal_runs(folder, other):
     arrays, expected = (load_file(path / "checkpoint.safetensors") for path in (folder, other))
     assert arrays.keys() == expected.keys()
@@ -71,9 +79,7 @@ def test_an_interrupted_run_goes_on_with_the_command_it_prints(tmp_path, never_s
     assert (program, arguments) == ("minidl", ["train", "--resume", str(folder)])
     assert len(history_without_clock(folder)) == 2  # its header and one epoch
 
-    with command(*arguments) as process:
-        process.communicate()
-    assert process.returncode == 0
+    assert first_step(*arguments).startswith("epoch 2/2  batch 4/8")
     assert_equal_runs(folder, never_stopped)
 
 
@@ -81,10 +87,8 @@ def test_an_interrupted_run_goes_on_with_the_command_it_prints(tmp_path, never_s
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, never_stopped, seconds):
     code, _ = train_until(STOP_AT, signal.SIGKILL, *RUN, str(tmp_path), seconds_between_checkpoints=seconds)
     assert code == -signal.SIGKILL
-    with command("train", "--resume", str(tmp_path)) as process:
-        output, _ = process.communicate()
-    assert process.returncode == 0
-    first = next(line for line in output.splitlines() if line.startswith("epoch "))
+    first = first_step("train", "--resume", str(tmp_path))
+    assert first.startswith("epoch 2/2  batch ")
     assert first.startswith("epoch 2/2  batch 1/8") == (seconds > 0)
     assert_equal_runs(tmp_path, never_stopped)
 
@@ -92,6 +96,5 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, never_stopped, 
 def test_a_run_that_is_killed_before_its_first_checkpoint_starts_again(tmp_path, never_stopped):
     train_until("epoch 1/2  batch 2/8", signal.SIGKILL, *RUN, str(tmp_path))
     assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
-    with command("train", "--resume", str(tmp_path)) as process:
-        process.communicate()
+    assert first_step("train", "--resume", str(tmp_path)).startswith("epoch 1/2  batch 1/8")
     assert_equal_runs(tmp_path, never_stopped)

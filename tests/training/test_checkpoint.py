@@ -162,7 +162,9 @@ def test_the_new_file_takes_its_name_only_when_it_is_whole(tmp_path, monkeypatch
     save_checkpoint(path, *trained())
     before = path.read_bytes()
     monkeypatch.setattr(checkpoint.os, "fsync", lambda descriptor: seen.append(path.read_bytes()))
-    save_checkpoint(path, *trained(seed=1))
+    with path.open("rb") as reader:
+        save_checkpoint(path, *trained(seed=1))
+        assert reader.read() == before  # whoever had it open keeps the old one
     assert seen == [before]
     assert path.read_bytes() != before
 
