@@ -127,14 +127,15 @@ def elu(x: Operand, scale: float = 1.0) -> Tensor:
 
 
 def sigmoid(x: Operand) -> Tensor:
-    """1 / (1 + e ** -x), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
+    """1 / (1 + e ** -x), computed with e ** -|x|, which cannot overflow."""
     (x,) = operands("sigmoid", x)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         y = sigmoid(x)
         return (dy * y * (1 - y),)
 
-    return record((1 + x.backend.xp.tanh(x.array / 2)) / 2, (x,), backward)
+    small = x.backend.xp.exp(-abs(x.array))
+    return record(x.backend.xp.where(x.array < 0, small, 1) / (1 + small), (x,), backward)
 
 
 def tanh(x: Operand) -> Tensor:
