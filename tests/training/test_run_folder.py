@@ -5,6 +5,7 @@ import csv
 import pytest
 from small_run import small_training
 
+import minidl
 from minidl.training.loop import Position, Totals
 from minidl.training.run_folder import RunFolder
 
@@ -78,3 +79,12 @@ def test_the_position_comes_back_to_the_last_digit(tmp_path):
     folder.save_checkpoint(training.model, training.optimiser, position)
     assert folder.has_checkpoint()
     assert folder.load_checkpoint(training.model, training.optimiser) == position
+
+
+def test_a_checkpoint_goes_on_with_its_own_seed_only(tmp_path):
+    """Order and masks depend on the seed: with another one the run would silently be a different one."""
+    folder, training = RunFolder(tmp_path), small_training(seed=3)
+    folder.save_checkpoint(training.model, training.optimiser, Position())
+    minidl.seed(4)
+    with pytest.raises(ValueError, match="seed"):
+        folder.load_checkpoint(training.model, training.optimiser)
