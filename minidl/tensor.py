@@ -94,13 +94,13 @@ class Tensor:
         """For `if loss < 1:`. ValueError for more than one number, where all or any of them could be meant."""
         return bool(self._array)
 
-    def numpy(self) -> numpy.ndarray[Any, Any]:
-        """The numbers as a NumPy array (the very same memory on CPU backends)."""
-        return get_backend("cpu").asarray(self._array)  # type: ignore[no-any-return]
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.ndarray[Any, Any]:
         """What NumPy's functions see when they are given a tensor: its numbers, without its history."""
         return numpy.array(self.numpy(), dtype, copy=copy)
+
+    def numpy(self) -> numpy.ndarray[Any, Any]:
+        """The numbers as a NumPy array (the very same memory on CPU backends)."""
+        return get_backend("cpu").asarray(self._array)  # type: ignore[no-any-return]
 
     def item(self) -> float:
         """The only number inside, as a Python number."""

@@ -60,6 +60,14 @@ def test_single_numbers():
         bool(Tensor(X) < 2)
 
 
+def test_numpy_sees_the_numbers():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    assert np.mean(np.asarray(x)) == 1.5
+    assert np.asarray(x).dtype == np.float32
+    assert np.asarray(x, np.float64).dtype == np.float64
+    assert not np.shares_memory(np.array(x, copy=True), x.array)
+
+
 def test_repr_shows_numbers_backend_dtype_and_gradient():
     assert repr(Tensor([1, 2], "cpu")) == "Tensor([1., 2.], 'cpu', float32)"
     assert repr(leaf([0.5], "reference")) == "Tensor([0.5], 'reference', float64, requires_grad=True)"

@@ -3,13 +3,13 @@
 import numbers
 
 from minidl.ops.elementwise import exp, log
-from minidl.ops.shaping import sum_to
+from minidl.ops.shaping import broadcast_operands, sum_to
 from minidl.tensor import Operand, Tensor, attach, operands, record
 
 
 def add(a: Operand, b: Operand) -> Tensor:
     """a + b, with NumPy's broadcasting."""
-    a, b = operands("add", a, b)
+    a, b = broadcast_operands("add", a, b)
     a_shape, b_shape = a.shape, b.shape
 
     def backward(dy: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,7 +20,7 @@ def add(a: Operand, b: Operand) -> Tensor:
 
 def subtract(a: Operand, b: Operand) -> Tensor:
     """a - b, with NumPy's broadcasting."""
-    a, b = operands("subtract", a, b)
+    a, b = broadcast_operands("subtract", a, b)
     a_shape, b_shape = a.shape, b.shape
 
     def backward(dy: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,7 +31,7 @@ def subtract(a: Operand, b: Operand) -> Tensor:
 
 def multiply(a: Operand, b: Operand) -> Tensor:
     """a * b element by element, with NumPy's broadcasting."""
-    a, b = operands("multiply", a, b)
+    a, b = broadcast_operands("multiply", a, b)
 
     def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return (
@@ -44,7 +44,7 @@ def multiply(a: Operand, b: Operand) -> Tensor:
 
 def divide(a: Operand, b: Operand) -> Tensor:
     """a / b element by element, with NumPy's broadcasting."""
-    a, b = operands("divide", a, b)
+    a, b = broadcast_operands("divide", a, b)
 
     def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return (

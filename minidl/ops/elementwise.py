@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from minidl.backend import Array
-from minidl.ops.shaping import sum_to
+from minidl.ops.shaping import broadcast_operands, sum_to
 from minidl.tensor import Operand, Tensor, attach, operands, record
 
 
@@ -60,7 +60,7 @@ def select(x: Operand, mask: Array) -> Tensor:
 
 def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     """a where `condition` (booleans, such as x > 0) holds, b elsewhere; all three broadcast."""
-    a, b = operands("where", a, b)
+    a, b = broadcast_operands("where", a, b)
     mask = condition.array if isinstance(condition, Tensor) else a.backend.asarray(condition)
     if mask.dtype != bool:
         raise TypeError(f"where: expected booleans as condition, such as x > 0, got {mask.dtype}")
@@ -74,13 +74,13 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
 
 def maximum(a: Operand, b: Operand) -> Tensor:
     """The larger of a and b; at a tie the gradient goes to a. nan counts as larger, so that it cannot disappear."""
-    a, b = operands("maximum", a, b)
+    a, b = broadcast_operands("maximum", a, b)
     return where((a.array >= b.array) | _is_nan(a.array), a, b)
 
 
 def minimum(a: Operand, b: Operand) -> Tensor:
     """The smaller of a and b; at a tie the gradient goes to a. nan counts as smaller."""
-    a, b = operands("minimum", a, b)
+    a, b = broadcast_operands("minimum", a, b)
     return where((a.array <= b.array) | _is_nan(a.array), a, b)
 
 

@@ -8,10 +8,25 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy
+
 from minidl.modes import is_recording
 from minidl.tensor import Operand, Tensor, attach, operands, record
 
 Shape = tuple[int, ...]
+
+
+def broadcast_operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
+    """operands() whose shapes NumPy's broadcasting can join; ValueError, naming `op`, when it cannot."""
+    tensors = operands(op, *inputs)
+    try:
+        numpy.broadcast_shapes(*(x.shape for x in tensors))
+    except ValueError:
+        shapes = " and ".join(str(x.shape) for x in tensors)
+        raise ValueError(
+            f"{op}: expected shapes that broadcast (counted from the last axis, equal or 1), got {shapes}"
+        ) from None
+    return tensors
 
 
 def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:

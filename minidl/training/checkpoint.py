@@ -9,7 +9,8 @@ Reading one runs no code, unlike pickle.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def load_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
     FileNotFoundError for a missing file, ValueError for one that is damaged, foreign or of another network; then
     nothing has been changed.
     """
-    arrays, header = _read(Path(path))
+    with _opened(path) as (file, header):
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     weights = {name.removeprefix("model."): x for name, x in arrays.items() if name.startswith("model.")}
     if optimiser is not None and header.get("optimiser") != type(optimiser).__name__:
         raise ValueError(f"{path}: expected the state of optimiser {type(optimiser).__name__}, "
@@ -57,6 +59,13 @@ def load_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
     return memory
 
 
+def checkpoint_memory(path: str | Path) -> dict[str, Any]:
+    """The `memory` saved with a checkpoint, without reading the rest; the same errors as load_checkpoint."""
+    with _opened(path) as (_, header):
+        memory: dict[str, Any] = header["memory"]
+        return memory
+
+
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a temporary file beside `path`, and rename it when it has safely reached the disk."""
     path = Path(path)
@@ -71,18 +80,19 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not path.is_file():
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file with its header; the errors that load_checkpoint promises."""
+    if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no checkpoint there")
     try:
         with safe_open(path, "numpy") as file:
             header = json.loads((file.metadata() or {}).get("minidl", "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            if header.get("format") != FORMAT:
+                raise ValueError(f"{path}: expected a checkpoint of format {FORMAT!r}, got {header.get('format')!r}")
+            yield file, header
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: expected a checkpoint of minidl; the file is damaged or foreign: {error}") from None
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{path}: expected a checkpoint of format {FORMAT!r}, got {header.get('format')!r}")
-    return arrays, header
 
 
 def _on_host(array: Any) -> Any:

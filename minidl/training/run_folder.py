@@ -19,7 +19,7 @@ from typing import Any
 from minidl.layers.layer import Layer
 from minidl.optimisers import Optimiser
 from minidl.randomness import current_seed
-from minidl.training.checkpoint import load_checkpoint, replace_file, save_checkpoint
+from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint
 from minidl.training.loop import Position, Totals
 
 History = list[dict[str, float]]
@@ -63,13 +63,19 @@ class RunFolder:
         save_checkpoint(path, model, optimiser, seed=current_seed(), position=asdict(position))
 
     def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:
-        """Put the checkpoint into model and optimiser; returns where training stands."""
-        memory = load_checkpoint(self.path / "checkpoint.safetensors", model, optimiser)
+        """Put the checkpoint into model and optimiser; returns where training stands.
+
+        The errors of minidl.training.load_checkpoint, and ValueError for the checkpoint of another seed or of no run;
+        then nothing has been changed.
+        """
+        path = self.path / "checkpoint.safetensors"
+        memory = checkpoint_memory(path)
         if "position" not in memory:
             raise ValueError(f"{self.path}: the checkpoint does not say where training stood; it is not that of a run")
         if memory.get("seed", current_seed()) != current_seed():
             raise ValueError(f"{self.path}: the checkpoint is of seed {memory['seed']}, not {current_seed()}: "
                              f"config.json has been changed")  # fmt: skip
+        load_checkpoint(path, model, optimiser)
         position = memory["position"]
         return Position(**position | {"totals": Totals(**position["totals"])})
 

@@ -40,6 +40,12 @@ def test_operators_broadcast(function, a, b):
     check(function(Tensor(b), Tensor(a)), function(b, a))
 
 
+@pytest.mark.parametrize("function", [F.add, F.subtract, F.multiply, F.divide, F.maximum, F.minimum])
+def test_shapes_that_do_not_broadcast_are_refused_by_name(function):
+    with pytest.raises(ValueError, match=rf"^{function.__name__}: .* \(2, 3\) and \(2,\)"):
+        function(Tensor(A), Tensor(A[:, 0]))
+
+
 @pytest.mark.parametrize("other", [3, 2.0, -1, 0])
 def test_power(other):
     check(Tensor(A) ** other, A**other)
