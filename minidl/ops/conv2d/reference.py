@@ -5,33 +5,33 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from minidl.ops.patches import crop, pad, patches
 from minidl.ops.windows import Windows, output_shape
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
     n, h, w, _ = x.shape
     y = np.empty((n, *output_shape(windows, h, w), weight.shape[3]), x.dtype)
-    padded = _pad(x, windows)
+    padded = pad(x, windows)
     for channels, filters in _groups(weight.shape, groups):
-        for i, j, patch in _patches(padded[..., channels], y.shape, windows):
+        for i, j, patch in patches(padded[..., channels], y.shape, windows):
             y[:, i, j, filters] = np.tensordot(patch, weight[..., filters], axes=3)
     return y + bias
 
 
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
-    padded = _pad(np.zeros(x_shape, dy.dtype), windows)
+    padded = pad(np.zeros(x_shape, dy.dtype), windows)
     for channels, filters in _groups(weight.shape, groups):
-        for i, j, dpatch in _patches(padded[..., channels], dy.shape, windows):
+        for i, j, dpatch in patches(padded[..., channels], dy.shape, windows):
             dpatch += np.tensordot(dy[:, i, j, filters], weight[..., filters], axes=(1, 3))  # patches overlap, so add
-    _, h, w, _ = x_shape
-    return padded[:, windows.top : windows.top + h, windows.left : windows.left + w]
+    return crop(padded, x_shape, windows)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
     dweight = np.zeros(weight_shape, dy.dtype)
-    padded = _pad(x, windows)
+    padded = pad(x, windows)
     for channels, filters in _groups(weight_shape, groups):
-        for i, j, patch in _patches(padded[..., channels], dy.shape, windows):
+        for i, j, patch in patches(padded[..., channels], dy.shape, windows):
             dweight[..., filters] += np.tensordot(patch, dy[:, i, j, filters], axes=(0, 0))
     return dweight
 
@@ -41,18 +41,3 @@ def _groups(weight_shape: tuple[int, ...], groups: int) -> Iterator[tuple[slice,
     channels, filters = weight_shape[2], weight_shape[3] // groups
     for g in range(groups):
         yield slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)
-
-
-def _patches(padded: NDArray, y_shape: tuple[int, ...], windows: Windows) -> Iterator[tuple[int, int, NDArray]]:
-    """Each output position (i, j) with the view (n, kh, kw, c) of the padded images that it is computed from."""
-    kh, kw, stride_h, stride_w, *_, dilation_h, dilation_w = windows
-    for i in range(y_shape[1]):
-        for j in range(y_shape[2]):
-            top, left = i * stride_h, j * stride_w
-            rows = slice(top, top + dilation_h * (kh - 1) + 1, dilation_h)
-            columns = slice(left, left + dilation_w * (kw - 1) + 1, dilation_w)
-            yield i, j, padded[:, rows, columns]
-
-
-def _pad(x: NDArray, windows: Windows) -> NDArray:
-    return np.pad(x, ((0, 0), (windows.top, windows.bottom), (windows.left, windows.right), (0, 0)))
