@@ -126,3 +126,9 @@ def test_every_public_name_has_a_docstring():
 def test_files_of_tests_have_names_of_their_own():
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_no_test_folder_hides_a_library():
+    """tests/ is on the import path: `import torch` would find a folder tests/torch where PyTorch is absent."""
+    libraries = {"torch", "tensorflow", "keras", "jax", "cupy", "numba", "numpy", "rich", "safetensors", "matplotlib"}
+    assert not libraries & {path.stem for path in (ROOT / "tests").iterdir()}
