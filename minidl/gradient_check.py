@@ -187,7 +187,12 @@ class _Check:
 
 def _call(function: Callable[..., Tensor], name: str, arguments: Sequence[Tensor]) -> Tensor:
     """The result, once it is known to be a finite float64 tensor that a second call repeats."""
-    y = function(*arguments)
+    try:
+        y = function(*arguments)
+    except TypeError as error:
+        error.add_note("check_gradients makes its inputs float64. Tensors that the function uses beside them, such as "
+                       "those of a layer, become so when they are named: parameters=layer.tensors()")  # fmt: skip
+        raise
     if not isinstance(y, Tensor):
         raise TypeError(f"check_gradients: expected {name} to return a Tensor, got {type(y).__name__}; "
                         f"wrap it in a function that returns the tensor to check")  # fmt: skip

@@ -24,6 +24,7 @@ class Example:
 
     def __init__(self, function: Callable[..., Tensor], *inputs: NDArray[Any], **arguments: Any) -> None:
         self.function, self.inputs, self.arguments = function, inputs, arguments
+        self.__name__ = function.__name__  # what an error calls it
 
     @property
     def op(self) -> str:
