@@ -40,8 +40,19 @@ class Optimiser:
         arrays = self.state[memory]
         if name not in arrays:
             arrays[name] = parameter.backend.xp.zeros_like(parameter.array)
-        arrays[name] = parameter.backend.asarray(arrays[name])  # the parameter may have moved to another backend
-        return arrays[name]
+        array = arrays[name] = parameter.backend.asarray(arrays[name])  # the parameter may have moved
+        if array.shape != parameter.shape or array.dtype != parameter.dtype:
+            raise ValueError(
+                f"{type(self).__name__}: {name} is {parameter.shape} {parameter.dtype}, but its {memory} is "
+                f"{array.shape} {array.dtype}: an optimiser belongs to one network, so make a new one"
+            )
+        return array
+
+
+def _check_decay(name: str, value: float) -> None:
+    """What is left of an average after a step; from 1 on, it would never fade."""
+    if not 0 <= value < 1:
+        raise ValueError(f"expected {name} from 0 to below 1, got {value}")
 
 
 class Descent(Optimiser):
@@ -65,6 +76,7 @@ class Momentum(Optimiser):
 
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9) -> None:
         super().__init__(learning_rate)
+        _check_decay("momentum", momentum)
         self.momentum = momentum
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
@@ -80,6 +92,7 @@ class Nesterov(Optimiser):
 
     def __init__(self, learning_rate: float = 0.001, momentum: float = 0.9) -> None:
         super().__init__(learning_rate)
+        _check_decay("momentum", momentum)
         self.momentum = momentum
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
@@ -98,6 +111,7 @@ class RMSProp(Optimiser):
 
     def __init__(self, learning_rate: float = 0.001, decay: float = 0.9, eps: float = 1e-8) -> None:
         super().__init__(learning_rate)
+        _check_decay("decay", decay)
         self.decay, self.eps = decay, eps
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
@@ -120,6 +134,8 @@ class Adam(Optimiser):
         self, learning_rate: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
         super().__init__(learning_rate)
+        for beta in betas:
+            _check_decay("beta", beta)
         self.betas, self.eps = betas, eps
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minidl import Tensor, optimisers
+from minidl import Dense, Tensor, optimisers
 from minidl.optimisers import Adam, AdamW, Descent, Momentum, Nesterov, Optimiser, RMSProp
 
 STEPS, SHAPE = 6, (3, 2)
@@ -177,3 +177,31 @@ def test_a_step_between_forward_and_backward_is_noticed(make):
 def test_impossible_learning_rates(make, rate):
     with pytest.raises(ValueError, match=f"{make.__name__}: expected a learning rate of 0 or more"):
         make(rate)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: Momentum(momentum=value),
+        lambda value: Nesterov(momentum=value),
+        lambda value: RMSProp(decay=value),
+        lambda value: Adam(betas=(value, 0.9)),
+        lambda value: AdamW(betas=(0.9, value)),
+    ],
+)
+@pytest.mark.parametrize("value", [-0.1, 1, 5, float("nan")])
+def test_impossible_decays(make, value):
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        make(value)
+
+
+def test_an_optimiser_belongs_to_one_network():
+    optimiser = Momentum()
+    for inputs, message in ((2, None), (3, r"weight is \(3, 1\) float32, but its velocity is \(2, 1\) float32")):
+        layer = Dense(inputs, 1)
+        layer(Tensor(np.ones((1, inputs), np.float32))).sum().backward()
+        if message is None:
+            optimiser.step(layer.params())
+        else:
+            with pytest.raises(ValueError, match=message):
+                optimiser.step(layer.params())

@@ -47,9 +47,8 @@ class Conv(Layer):
 
     def code(self) -> str:
         kh, kw, inputs, outputs = self.weight.shape
-        activation = [] if self.activation is identity else [self.activation]
         inside = arguments(
-            (kh, kw), (inputs * self.groups, outputs), *activation, stride=(self.stride, 1), pad=(self.pad, 0),
+            (kh, kw), (inputs * self.groups, outputs), self.activation, stride=(self.stride, 1), pad=(self.pad, 0),
             dilation=(self.dilation, 1), groups=(self.groups, 1), bias=(self.bias is not None, True),
         )  # fmt: skip
         return f"Conv({inside})"

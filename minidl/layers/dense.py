@@ -35,5 +35,4 @@ class Dense(Layer):
         return self.activation(dense(x, self.weight, self.bias))
 
     def code(self) -> str:
-        activation = [] if self.activation is identity else [self.activation]
-        return f"Dense({arguments(*self.weight.shape, *activation, bias=(self.bias is not None, True))})"
+        return f"Dense({arguments(*self.weight.shape, self.activation, bias=(self.bias is not None, True))})"

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy
 
 from minidl.backend import Array, get_backend
+from minidl.ops.elementwise import identity
 from minidl.tensor import Operand, Tensor
 
 L = TypeVar("L", bound="Layer")
@@ -38,10 +39,13 @@ class Layer:
         return {name: x for name, x in self.tensors().items() if x.requires_grad}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Copy `arrays`, named as in tensors(), into this layer. ValueError unless names, shapes and dtypes are equal.
+        """Copy `arrays`, named as in tensors(), into this layer; everything is checked before anything is changed."""
+        self.check_fits(arrays)
+        for name, x in self.tensors().items():
+            x.array = x.backend.asarray(arrays[name]).copy()
 
-        Everything is checked before anything is changed.
-        """
+    def check_fits(self, arrays: Mapping[str, Array]) -> None:
+        """ValueError unless the names, shapes and dtypes of `arrays` are those of tensors()."""
         tensors = self.tensors()
         problems = [f"{name} is missing" for name in tensors.keys() - arrays.keys()]
         problems += [f"{name} is not part of this network" for name in arrays.keys() - tensors.keys()]
@@ -53,8 +57,6 @@ class Layer:
             shown = "; ".join(sorted(problems)[:3]) + ("; ..." if len(problems) > 3 else "")
             raise ValueError(f"these weights are of another network: {len(problems)} of {len(tensors)} tensors differ: "
                              f"{shown}")  # fmt: skip
-        for name, x in tensors.items():
-            x.array = x.backend.asarray(arrays[name]).copy()
 
     def to(self: L, backend: str | None = None, dtype: object = None) -> L:
         """Move every tensor inside, in place, to another backend or float type. Gradients are dropped."""
@@ -101,8 +103,11 @@ def name_of(function: object) -> str:
 
 
 def arguments(*required: object, **optional: tuple[object, object]) -> str:
-    """The inside of a call: the required arguments, and those optional ones, (value, default), that differ."""
-    shown = [name_of(value) if callable(value) else repr(value) for value in required]
+    """The inside of a call: the required arguments, and those optional ones, (value, default), that differ.
+
+    The activation `identity` stands for none, and is not shown.
+    """
+    shown = [name_of(value) if callable(value) else repr(value) for value in required if value is not identity]
     for name, (value, default) in optional.items():
         if value != default:
             shown.append(f"{name}={name_of(value) if callable(value) else repr(value)}")
@@ -117,6 +122,9 @@ def _named_tensors(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str,
     elif isinstance(thing, Layer):
         for key, value in vars(thing).items():
             yield from _named_tensors(value, f"{name}.{key}" if name else key, seen)
+    elif isinstance(thing, dict):
+        for key, value in thing.items():
+            yield from _named_tensors(value, f"{name}.{key}", seen)
     elif isinstance(thing, list | tuple):
         for position, value in enumerate(thing):
             yield from _named_tensors(value, f"{name}.{position}", seen)

@@ -57,6 +57,5 @@ class BatchNorm(Layer):
         running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype)
 
     def code(self) -> str:
-        activation = [] if self.activation is identity else [self.activation]
-        inside = arguments(*self.scale.shape, *activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1))
+        inside = arguments(*self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1))
         return f"BatchNorm({inside})"

@@ -61,7 +61,7 @@ def test_a_skip_connection_adds_what_it_skips():
         (
             Chain(SkipConnection(MaxPool(2), add)),
             (1, 4, 4, 1),
-            "could not be broadcast",
+            "expected shapes that broadcast",
             ["in layer 0 of the Chain, SkipConnection(MaxPool(2), add), given a tensor of shape (1, 4, 4, 1)"],
         ),
     ],

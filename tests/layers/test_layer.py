@@ -53,6 +53,14 @@ def test_a_layer_of_ones_own_is_searched_through_lists_and_layers():
     assert list(Branches().params()) == [*expected, "gain"]
 
 
+def test_layers_in_a_dict_are_found():
+    class Branches(Layer):
+        def __init__(self):
+            self.branch = {"left": Dense(1, 2), "right": Dense(1, 3, bias=False)}
+
+    assert list(Branches().params()) == ["branch.left.weight", "branch.left.bias", "branch.right.weight"]
+
+
 def test_a_shared_layer_is_named_once_and_its_gradients_add_up():
     shared = Dense(3, 3, gelu)
     model = Chain(shared, SkipConnection(shared, add), shared)
