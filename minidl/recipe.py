@@ -134,7 +134,7 @@ def _run(folder: RunFolder, settings: Settings, train_data: Any, test_data: Any,
         schedule=_schedule(settings, steps), position=position,
     )  # fmt: skip
     some_images = to_float(train_data.images[:32])
-    with ProgressDisplay(console) as progress, StopOnInterrupt(say(console)) as interrupt:
+    with ProgressDisplay(console) as progress, StopOnInterrupt() as interrupt:
         watch = WatchSignal(some_images, say(console, style="bold yellow"))
         training.run([interrupt, progress, watch, KeepRunFolder(folder)])
     if training.position.epoch < settings.epochs:
@@ -152,7 +152,7 @@ def _build(settings: Settings) -> Chain:
 
 def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:
     images, labels = data[: settings.limit]
-    arrays = (images, onehotbatch(labels, range(10)))
+    arrays = (images, onehotbatch(labels, range(len(data.classes))))
     if not training:
         return DataLoader(arrays, EVALUATION_BATCH, augment=[to_float])
     changes = AUGMENTATION[settings.data] if settings.augment else []

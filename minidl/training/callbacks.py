@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from minidl.training.diagnosis import explain_dead_signal
+from minidl.training.diagnosis import NotFiniteError, explain_dead_signal, first_broken_parameter
 from minidl.training.loop import Callback, Training
 from minidl.training.run_folder import RunFolder
 
@@ -102,6 +103,10 @@ class KeepRunFolder(Callback):
         self.folder.save_curves(training.position.history)
 
     def _save_checkpoint(self, training: Training) -> None:
+        broken = first_broken_parameter(training.model)
+        if broken is not None:
+            raise NotFiniteError(f"step {training.optimiser.steps}: {broken} holds numbers that are not finite; lower "
+                                 f"the learning rate. The checkpoint before this one is kept")  # fmt: skip
         self.folder.save_checkpoint(training.model, training.optimiser, training.position)
         self.last_checkpoint = time.monotonic()
 
@@ -112,8 +117,9 @@ class StopOnInterrupt(Callback):
     Comes before KeepRunFolder among the callbacks, which then saves.
     """
 
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self.say = say
+    MESSAGE = b"\nFinishing this step, then saving. Ctrl-C once more stops without saving.\n"
+
+    def __init__(self) -> None:
         self.requested = False
 
     def __enter__(self) -> StopOnInterrupt:
@@ -130,7 +136,7 @@ class StopOnInterrupt(Callback):
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self.say("Finishing this step, then saving. Ctrl-C once more stops without saving.")
+        os.write(2, self.MESSAGE)  # to standard error; print() may not be called while another one is under way
 
     def batch_ended(self, training: Training) -> None:
         training.stop = training.stop or self.requested
@@ -143,7 +149,7 @@ class WatchSignal(Callback):
     """Say which layer's signal has died when the loss stays that of guessing, ln(classes)."""
 
     FIRST_LOOK = 100  # steps: by then a network that learns has left ln(classes)
-    CLOSE = 0.01
+    CLOSE = 0.05  # of the loss to ln(classes); dropout adds some noise
 
     def __init__(self, images: Any, say: Callable[[str], object]) -> None:
         self.images, self.say = images, say

@@ -43,20 +43,34 @@ def load_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
     with _opened(path) as (file, header):
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     weights = {name.removeprefix("model."): x for name, x in arrays.items() if name.startswith("model.")}
-    if optimiser is not None and header.get("optimiser") != type(optimiser).__name__:
-        raise ValueError(f"{path}: expected the state of optimiser {type(optimiser).__name__}, "
-                         f"got {header.get('optimiser')}")  # fmt: skip
     try:
-        model.load(weights)
+        model.check_fits(weights)
+        if optimiser is not None:
+            optimiser.state = _state_of(optimiser, header, arrays, model)
+            optimiser.steps = header["steps"]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if optimiser is not None:
-        optimiser.steps = header["steps"]
-        for kind in optimiser.state:
-            start = f"optimiser.{kind}."
-            optimiser.state[kind] = {n.removeprefix(start): x for n, x in arrays.items() if n.startswith(start)}
+    model.load(weights)
     memory: dict[str, Any] = header["memory"]
     return memory
+
+
+def _state_of(
+    optimiser: Optimiser, header: dict[str, Any], arrays: dict[str, Any], model: Layer
+) -> dict[str, dict[str, Any]]:
+    """What `optimiser.state` is to be; ValueError unless it is that of such an optimiser for this model."""
+    if header.get("optimiser") != type(optimiser).__name__:
+        raise ValueError(f"expected the state of optimiser {type(optimiser).__name__}, got {header.get('optimiser')}")
+    state, params = {}, model.params()
+    for kind in optimiser.memories:
+        start = f"optimiser.{kind}."
+        state[kind] = {name.removeprefix(start): x for name, x in arrays.items() if name.startswith(start)}
+        for name, array in state[kind].items():
+            if name not in params or (array.shape, array.dtype) != (params[name].shape, params[name].dtype):
+                raise ValueError(
+                    f"the optimiser's {kind} of {name}, {array.shape} {array.dtype}, is of another network"
+                )
+    return state
 
 
 def checkpoint_memory(path: str | Path) -> dict[str, Any]:
@@ -76,6 +90,7 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        _reach_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -93,6 +108,16 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             yield file, header
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: expected a checkpoint of minidl; the file is damaged or foreign: {error}") from None
+
+
+def _reach_disk(folder: Path) -> None:
+    """Make a rename in `folder` outlive a power cut. Windows cannot open folders, and needs not."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _on_host(array: Any) -> Any:

@@ -29,13 +29,18 @@ def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) 
     remedy = f"Lower the learning rate (now {optimiser.learning_rate:g}), or normalise with BatchNorm"
     if not numpy.isfinite(x.numpy() if isinstance(x, Tensor) else x).all():
         return start + "The input itself holds numbers that are not finite: look at the data"
-    for name, parameter in model.params().items():
-        if not numpy.isfinite(parameter.numpy()).all():
-            return start + f"{name} holds numbers that are not finite, from the step before. {remedy}"
+    broken = first_broken_parameter(model)
+    if broken is not None:
+        return start + f"{broken} holds numbers that are not finite, from the step before. {remedy}"
     for i, layer, y in _outputs(model, x, optimiser.steps):
         if not numpy.isfinite(y).all():
             return start + f"The first layer whose output is not finite is layer {i}, {name_of(layer)}. {remedy}"
     return start + f"Every layer's output is finite: the loss function itself overflows. {remedy}"
+
+
+def first_broken_parameter(model: Layer) -> str | None:
+    """The name of the first parameter that holds nan or infinite numbers, None when all are finite."""
+    return next((name for name, x in model.params().items() if not numpy.isfinite(x.numpy()).all()), None)
 
 
 def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:

@@ -67,11 +67,10 @@ class Totals:
     correct: int = 0
     seconds: float = 0.0
 
-    def add(self, mean_loss: float, correct: int, samples: int, seconds: float = 0.0) -> None:
+    def add(self, mean_loss: float, correct: int, samples: int) -> None:
         self.samples += samples
         self.loss += mean_loss * samples
         self.correct += correct
-        self.seconds += seconds
 
     def means(self) -> dict[str, float]:
         return {"loss": self.loss / self.samples, "accuracy": self.correct / self.samples}
@@ -109,24 +108,28 @@ class Training:
     validation: Iterable[Any] | None = None
     schedule: Schedule | None = None
     position: Position = field(default_factory=Position)
+    first_pass: int = 0  # the number of the loader's pass that epoch 0 is
     stop: bool = False  # set by a callback: leave after this step
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Go on from `position` to the last epoch, or until a callback sets `stop`."""
         while self.position.epoch < self.epochs and not self.stop:
-            for x, y in self.data.batches(self.position.epoch, self.position.batch):
+            started = time.perf_counter()
+            for x, y in self.data.batches(self.first_pass + self.position.epoch, self.position.batch):
                 self.step(x, y)
+                self.position.totals.seconds += time.perf_counter() - started  # waiting for the batch included
                 for callback in callbacks:
                     callback.batch_ended(self)
                 if self.stop:
                     return
+                started = time.perf_counter()
             self._finish_epoch()
             for callback in callbacks:
                 callback.epoch_ended(self)
 
     def step(self, x: Any, y: Any) -> None:
         """One batch: forward, backward, optimiser."""
-        started, optimiser = time.perf_counter(), self.optimiser
+        optimiser = self.optimiser
         if self.schedule is not None:
             optimiser.learning_rate = self.schedule(optimiser.steps)
         with training_mode(optimiser.steps):
@@ -138,13 +141,16 @@ class Training:
         loss.backward()
         optimiser.step(self.model.params())
         self.position.batch += 1
-        self.position.totals.add(value, correct(predicted, y), len(y), time.perf_counter() - started)
+        self.position.totals.add(value, correct(predicted, y), len(y))
 
     def _finish_epoch(self) -> None:
         position = self.position
         row = {"epoch": position.epoch + 1, **position.totals.means()}
         if self.validation is not None:
             scores = evaluate(self.model, self.loss, self.validation)
+            if not math.isfinite(scores["loss"]):
+                raise NotFiniteError(f"step {self.optimiser.steps}: the validation loss is {scores['loss']}; "
+                                     f"lower the learning rate (now {self.optimiser.learning_rate:g})")  # fmt: skip
             row |= {f"validation_{name}": score for name, score in scores.items()}
         # Asked for again, since a run that was resumed behind the last step of an epoch has not used it yet
         rate = self.optimiser.learning_rate if self.schedule is None else self.schedule(self.optimiser.steps - 1)
@@ -166,8 +172,10 @@ def fit(
     """Train for `epochs` passes over `data`, batches (x, one-hot y); returns a row of figures for each epoch.
 
     loss(predicted, y) is one number. `schedule` gives the learning rate of each step; `validation` is evaluated after
-    each epoch. Raises NotFiniteError, naming step and layer, when the loss is nan or infinite.
+    each epoch. Passes count on from `data.epoch`, so that a second fit() does not see the orders of the first again.
+    Raises NotFiniteError, naming step and layer, when the loss is nan or infinite.
     """
-    training = Training(model, loss, data, optimiser, epochs, validation, schedule)
+    training = Training(model, loss, data, optimiser, epochs, validation, schedule, first_pass=data.epoch)
     training.run(callbacks)
+    data.epoch += training.position.epoch
     return training.position.history

@@ -69,6 +69,8 @@ class RunFolder:
         then nothing has been changed.
         """
         path = self.path / "checkpoint.safetensors"
+        for unfinished in self.path.glob(f".{path.name}.*"):  # of a run that was killed while it wrote
+            unfinished.unlink()
         memory = checkpoint_memory(path)
         if "position" not in memory:
             raise ValueError(f"{self.path}: the checkpoint does not say where training stood; it is not that of a run")

@@ -15,6 +15,7 @@ from minidl.losses import logitcrossentropy
 from minidl.optimisers import Descent
 from minidl.training import Callback, Training
 from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
+from minidl.training.diagnosis import NotFiniteError
 from minidl.training.run_folder import RunFolder
 
 
@@ -110,12 +111,12 @@ class Interrupt(Callback):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_finishes_the_step_and_saves(tmp_path, number):
-    before, said, folder = signal.getsignal(number), [], RunFolder(tmp_path)
+def test_an_interrupt_finishes_the_step_and_saves(tmp_path, number, capfd):
+    before, folder = signal.getsignal(number), RunFolder(tmp_path)
     training = small_training(epochs=2, count=16)
-    with StopOnInterrupt(said.append) as interrupt:
+    with StopOnInterrupt() as interrupt:
         training.run([Interrupt(number, at_step=3), interrupt, KeepRunFolder(folder)])
-    assert said == ["Finishing this step, then saving. Ctrl-C once more stops without saving."]
+    assert "Finishing this step, then saving. Ctrl-C once more stops without saving." in capfd.readouterr().err
     assert signal.getsignal(number) is before
     assert training.optimiser.steps == 3
     other = small_training(epochs=2, count=16)
@@ -125,11 +126,29 @@ def test_an_interrupt_finishes_the_step_and_saves(tmp_path, number):
 
 def test_a_second_interrupt_stops_at_once():
     before = signal.getsignal(signal.SIGINT)
-    with StopOnInterrupt(lambda text: None):
+    with StopOnInterrupt():
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+class Spoil(Callback):
+    """Makes one weight infinite behind the last step, too late for the loss to show it."""
+
+    def batch_ended(self, training):
+        if training.optimiser.steps == 10:
+            with minidl.no_grad():
+                training.model[0].weight[0, 0, 0, 0] = float("inf")
+
+
+def test_weights_that_are_not_finite_do_not_replace_a_good_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(KeepRunFolder, "CHECKPOINT_EVERY", 0.0)
+    folder, training = RunFolder(tmp_path), small_training(epochs=2)
+    with pytest.raises(NotFiniteError, match=r"step 10: layers.0.weight holds numbers"):
+        training.run([Spoil(), KeepRunFolder(folder)])
+    other = small_training(epochs=2)
+    assert folder.load_checkpoint(other.model, other.optimiser).batch == 4
 
 
 # A dead signal ------------------------------------------------------------------------------------------------------

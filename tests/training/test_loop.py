@@ -221,3 +221,29 @@ def test_training_that_is_done_does_nothing():
     training.run([Note()])
     assert_equal(copies(training.model), before)
     assert fit(linear(), logitcrossentropy, DataLoader(float_digits(8), 8), Descent(), epochs=0) == []
+
+
+def test_a_second_fit_goes_on_with_new_orders():
+    seen = []
+
+    def watch(x, generator):
+        seen.append(x[:, 0, 0, 0].tolist())
+        return to_float(x, generator)
+
+    data = DataLoader(digits(16), 16, shuffle=True, augment=[watch])
+    images = data.data[0].copy()
+    images[:, 0, 0, 0] = range(16)  # so that each image can be told
+    data.data = (images, data.data[1])
+    model, optimiser = linear(), Descent(0.01)
+    for _ in range(2):
+        fit(model, logitcrossentropy, data, optimiser, epochs=2)
+    assert data.epoch == 4
+    assert len({tuple(order) for order in seen}) == 4
+
+
+def test_a_validation_loss_that_is_not_finite_stops_training():
+    training = small_training(epochs=1)
+    training.validation = [(np.full((2, 8, 8, 1), np.nan, np.float32), digits(2)[1])]
+    with pytest.raises(NotFiniteError, match="step 5: the validation loss is nan"):
+        training.run()
+    assert not training.position.history
