@@ -11,15 +11,18 @@ CONTRACT = {"contract"}  # a * b + c may become one instruction, rounded once
 
 
 @njit(fastmath=CONTRACT, cache=True)
-def add_row_products(y, y_rows, y_first, a, a_rows, a_first, b):
-    """y[y_rows[r], y_first:] += a[a_rows[r], a_first:] @ b for every r, with b (k, f); y and a may be wider.
+def add_row_products(y, y_rows, y_first, a, a_rows, a_first, b, b_first, width):
+    """y[y_rows[r]] += a[a_rows[r]] @ b for every r, in `width` columns of y and of b (k, _), counted from their first.
 
     Eight rows of b stay in the first-level cache while all the rows of y pass by.
     """
-    inner, width = b.shape
+    inner, b_last = b.shape[0], b_first + width
     whole = inner - inner % 8
     for k in range(0, whole, 8):
-        b0, b1, b2, b3, b4, b5, b6, b7 = b[k], b[k + 1], b[k + 2], b[k + 3], b[k + 4], b[k + 5], b[k + 6], b[k + 7]
+        b0, b1 = b[k, b_first:b_last], b[k + 1, b_first:b_last]
+        b2, b3 = b[k + 2, b_first:b_last], b[k + 3, b_first:b_last]
+        b4, b5 = b[k + 4, b_first:b_last], b[k + 5, b_first:b_last]
+        b6, b7 = b[k + 6, b_first:b_last], b[k + 7, b_first:b_last]
         for r in range(y_rows.size):
             y_row, a_row = y[y_rows[r], y_first : y_first + width], a[a_rows[r], a_first + k : a_first + k + 8]
             a0, a1, a2, a3, a4, a5, a6, a7 = (
@@ -30,7 +33,7 @@ def add_row_products(y, y_rows, y_first, a, a_rows, a_first, b):
                     (a4 * b4[f] + a5 * b5[f]) + (a6 * b6[f] + a7 * b7[f])
                 )
     for k in range(whole, inner):
-        b_row = b[k]
+        b_row = b[k, b_first:b_last]
         for r in range(y_rows.size):
             y_row, factor = y[y_rows[r], y_first : y_first + width], a[a_rows[r], a_first + k]
             for f in range(width):

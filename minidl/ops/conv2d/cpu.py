@@ -58,7 +58,7 @@ def _forward(x, weight, y, windows):
             for kj in range(kw):
                 p, q = _pairs_of_positions(start, end, ki, kj, y.shape, x.shape, windows)
                 for g in range(groups):
-                    add_row_products(positions, p, g * filters, pixels, q, g * channels, weight[g, ki, kj])
+                    add_row_products(positions, p, g * filters, pixels, q, g * channels, weight[g, ki, kj], 0, filters)
 
 
 @njit(parallel=True, fastmath=CONTRACT, cache=True)
@@ -71,7 +71,9 @@ def _input_gradient(dy, transposed, dx, windows):
             for kj in range(kw):
                 p, q = _pairs_of_pixels(start, end, ki, kj, dy.shape, dx.shape, windows)
                 for g in range(groups):
-                    add_row_products(pixels, q, g * channels, positions, p, g * filters, transposed[g, ki, kj])
+                    add_row_products(
+                        pixels, q, g * channels, positions, p, g * filters, transposed[g, ki, kj], 0, channels
+                    )
 
 
 @njit(parallel=True, fastmath=CONTRACT, cache=True)
