@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     try:
-        return options.command(options, console)  # type: ignore[no-any-return]
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return options.command(options, console)  # type: ignore[no-any-return]
     except (OSError, ValueError, ImportError, NotImplementedError, NotFiniteError) as error:
         message = "\n".join([f"minidl: {error}", *getattr(error, "__notes__", [])])  # a note says in which layer
         Console(stderr=True, highlight=False).print(message, style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """A warning as a line of its own; the lines of code that Python adds say nothing to who types a command."""
+    Console(stderr=True, highlight=False).print(f"minidl: {message}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _train(options: argparse.Namespace, console: Console) -> int:

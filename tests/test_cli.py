@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 from tiny_command import tiny
@@ -128,6 +129,17 @@ def test_auto_falls_back_to_digits_and_says_why_in_one_line(tmp_path, capsys):
     assert "Digits" in line
     assert line.endswith("because CIFAR-10 is not here (no answer: connection refused)")
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data"] == "digits"
+
+
+def test_a_warning_is_a_line_of_its_own(capsys, monkeypatch):
+    def warning_network():
+        warnings.warn("look out", stacklevel=1)
+        return tiny()
+
+    monkeypatch.setitem(recipe.MODELS, "tiny", warning_network)
+    warnings.simplefilter("default")
+    assert cli.main(["summary", "tiny"]) == 0
+    assert capsys.readouterr().err == "minidl: look out\n"
 
 
 # Errors -------------------------------------------------------------------------------------------------------------
