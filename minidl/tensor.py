@@ -28,14 +28,17 @@ from minidl.modes import is_recording, recording
 class Tensor:
     """An array on a backend, which may ask for its gradient.
 
-    `array` may be a list, a number (both become float32), or a NumPy or CuPy array, whose dtype is kept. `grad` is
-    filled by backward() and is None before; only tensors made by hand (not computed) have it.
+    `array` may be a list, a number (both become float32), or a NumPy or CuPy array, whose dtype is kept; an array that
+    is on the backend already is not copied, so the tensor shares its memory. `grad` is filled by backward() and is
+    None before; only tensors made by hand (not computed) have it.
     """
 
     __slots__ = (
-        "__weakref__", "_array", "_backward", "_captured", "_inputs", "backend", "grad", "requires_grad", "version",
+        "__weakref__", "_array", "_backward", "_captured", "_inputs", "_op", "backend", "grad", "requires_grad",
+        "version",
     )  # fmt: skip
     __array_ufunc__ = None  # `numpy_array + tensor` is ours to compute
+    __hash__ = object.__hash__  # a tensor is a key by what it is, not by its numbers, although == compares those
 
     def __init__(
         self,
@@ -52,18 +55,23 @@ class Tensor:
         if dtype is None and not hasattr(array, "dtype"):
             dtype = numpy.float32
         self._array = self.backend.asarray(array, dtype)
-        if requires_grad and self._array.dtype.kind != "f":
+        if requires_grad and self._array.dtype not in FLOATS:
             raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got {self._array.dtype}")
         self.version = 0  # counts changes of the array, so that backward() can tell when it is too late
         self.requires_grad = requires_grad
         self.grad: Tensor | None = None
         self._inputs: tuple[Tensor, ...] = ()
         self._backward: Backward | None = None
+        self._op: str | None = None
         self._captured: tuple[tuple[Tensor, int], ...] = ()
 
     @property
     def array(self) -> Array:
-        """The numbers. Assign to it (`x.array = ...`, `x.array += ...`) or to `x[...]` to change them."""
+        """The numbers. Assign to it (`x.array = ...`, `x.array += ...`) or to `x[...]` to change them.
+
+        backward() notices such a change. It cannot notice one inside the array, `x.array[0] = ...`, nor in an array
+        that the tensor was made of and shares memory with: after these, gradients of earlier results are wrong.
+        """
         return self._array
 
     @array.setter
@@ -94,6 +102,16 @@ class Tensor:
         """For `if loss < 1:`. ValueError for more than one number, where all or any of them could be meant."""
         return bool(self._array)
 
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __format__(self, form: str) -> str:
+        """For f"{loss:.3f}": the only number inside, or all of repr() when no form is given."""
+        return format(self.item(), form) if form else str(self)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.ndarray[Any, Any]:
         """What NumPy's functions see when they are given a tensor: its numbers, without its history."""
         return numpy.array(self.numpy(), dtype, copy=copy)
@@ -121,6 +139,9 @@ class Tensor:
             return (dy.to(home, old_dtype),)
 
         array = target.asarray(self._array, dtype)
+        if self.requires_grad and is_recording() and array.dtype not in FLOATS:
+            raise TypeError(f"to: a tensor that requires a gradient can become float32 or float64, not {array.dtype}; "
+                            f"use .detach() first")  # fmt: skip
         return record(array.copy() if array is self._array else array, (self,), backward, target)
 
     def backward(self, gradient: Tensor | None = None, create_graph: bool = False) -> None:
@@ -153,6 +174,8 @@ class Tensor:
         def __rmatmul__(self, other: Operand) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
         def __abs__(self) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
         def __lt__(self, other: Operand) -> Tensor: ...
         def __le__(self, other: Operand) -> Tensor: ...
         def __gt__(self, other: Operand) -> Tensor: ...
@@ -174,6 +197,7 @@ class Tensor:
 Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy to one gradient per input
 Operand: TypeAlias = Tensor | Array | float  # what functions take; operands() makes tensors of them
 Axis: TypeAlias = int | Sequence[int] | None
+FLOATS = (numpy.dtype(numpy.float32), numpy.dtype(numpy.float64))  # what can be computed with and have gradients
 
 
 def attach(**methods: Callable[..., Any]) -> None:
@@ -196,8 +220,14 @@ def grad(output: Tensor, inputs: Tensor | Sequence[Tensor], create_graph: bool =
     return tuple(found[id(x)] if id(x) in found else _zeros_like(x) for x in inputs)
 
 
-def record(array: Array, inputs: tuple[Tensor, ...], backward: Backward, backend: Backend | None = None) -> Tensor:
-    """The tensor that a function returns.
+def record(
+    array: Array,
+    inputs: tuple[Tensor, ...],
+    backward: Backward,
+    backend: Backend | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """The tensor that a function returns; `name` is the function's, by default that of the one around `backward`.
 
     `backward(dy)` gives one gradient per input, in order (None for an input that needs none). It must not capture the
     returned tensor: without that cycle, memory is freed by reference counting. The tensors that it does capture are
@@ -206,22 +236,27 @@ def record(array: Array, inputs: tuple[Tensor, ...], backward: Backward, backend
     """
     y = Tensor(array, backend or inputs[0].backend)
     if is_recording() and any(x.requires_grad for x in inputs):
-        y.requires_grad, y._inputs, y._backward = True, inputs, backward
-        y._captured = tuple((x, x.version) for x in _captured(backward) if isinstance(x, Tensor))
+        y.requires_grad, y._inputs, y._backward, y._op = True, inputs, backward, name or _name(backward)
+        y._captured = tuple((x, x.version) for x in _captured(y._op, backward) if isinstance(x, Tensor))
     return y
 
 
-def _captured(backward: Backward) -> list[object]:
+def _name(backward: Backward) -> str:
+    """'conv2d' from conv2d.<locals>.backward."""
+    return backward.__qualname__.rsplit(".<locals>", 1)[0].split(".")[-1]
+
+
+def _captured(op: str, backward: Backward) -> list[object]:
     try:
         return [cell.cell_contents for cell in backward.__closure__ or ()]
     except ValueError:  # an empty cell
-        raise RuntimeError(f"{_name(backward)}: its backward uses a variable that has no value yet, such as the result "
-                           f"of the function; it must compute that again") from None  # fmt: skip
+        raise RuntimeError(f"{op}: its backward uses a variable that has no value yet, such as the result of the "
+                           f"function; it must compute that again") from None  # fmt: skip
 
 
 def op_name(x: Tensor) -> str | None:
     """The function that computed x, such as "conv2d"; None when that was not recorded."""
-    return None if x._backward is None else _name(x._backward)
+    return x._op
 
 
 def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
@@ -245,10 +280,23 @@ def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
             raise TypeError(
                 f"{op}: inputs have different dtypes, {dtype} and {x.dtype}; convert one with .to(dtype={str(dtype)!r})"
             )
-        if x.dtype.kind != "f":
+        if x.dtype not in FLOATS:
             raise TypeError(f"{op}: expected float32 or float64, got {x.dtype}; convert with .to(dtype='float32')")
         joined.append(x)
     return tuple(joined)
+
+
+def broadcast_operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
+    """operands() whose shapes NumPy's broadcasting can join; ValueError, naming `op`, when it cannot."""
+    tensors = operands(op, *inputs)
+    try:
+        numpy.broadcast_shapes(*(x.shape for x in tensors))
+    except ValueError:
+        shapes = " and ".join(str(x.shape) for x in tensors)
+        raise ValueError(
+            f"{op}: expected shapes that broadcast (counted from the last axis, equal or 1), got {shapes}"
+        ) from None
+    return tensors
 
 
 def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:
@@ -288,16 +336,16 @@ def _walk_back(
                 # One gradient may belong to several tensors, as in a + b; changing one's must not change the other's
                 found.append((node, dy.to() if id(dy) in given else dy))
                 given.add(id(dy))
-            if node._backward is None:
-                continue
+            if node._backward is None or (useful is not None and all(id(x) not in useful for x in node._inputs)):
+                continue  # nothing wanted lies behind it, so its history stays for another walk
             _check_unchanged(node)
-            sources, backward = node._inputs, node._backward
+            op, sources, backward = node._op, node._inputs, node._backward
             if not create_graph:
                 node._inputs, node._captured, node._backward = (), (), _used_up
-            for x, dx in zip(sources, _gradients(backward, dy, len(sources)), strict=True):
+            for x, dx in zip(sources, _gradients(op, backward, dy, len(sources)), strict=True):
                 if not x.requires_grad or (useful is not None and id(x) not in useful):
                     continue
-                dx = _checked_gradient(backward, x, dx)
+                dx = _checked_gradient(op, x, dx)
                 gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
     return found
 
@@ -343,28 +391,23 @@ def _check_unchanged(node: Tensor) -> None:
             )
 
 
-def _gradients(backward: Backward, dy: Tensor, expected: int) -> tuple[Tensor | None, ...]:
+def _gradients(op: str | None, backward: Backward, dy: Tensor, expected: int) -> tuple[Tensor | None, ...]:
     gradients = backward(dy)
     if not isinstance(gradients, tuple) or len(gradients) != expected:
         came = f"{len(gradients)} gradients" if isinstance(gradients, tuple) else f"a {type(gradients).__name__}"
-        raise RuntimeError(f"{_name(backward)}: expected its backward to return a tuple of {expected}, got {came}")
+        raise RuntimeError(f"{op}: expected its backward to return a tuple of {expected}, got {came}")
     return gradients
 
 
-def _checked_gradient(backward: Backward, x: Tensor, dx: Tensor | None) -> Tensor:
+def _checked_gradient(op: str | None, x: Tensor, dx: Tensor | None) -> Tensor:
     if dx is None or dx.shape != x.shape or dx.dtype != x.dtype or dx.backend is not x.backend:
         got = "nothing" if dx is None else _describe(dx)
-        raise RuntimeError(f"{_name(backward)}: its backward gave {got} for an input {_describe(x)}")
+        raise RuntimeError(f"{op}: its backward gave {got} for an input {_describe(x)}")
     return dx
 
 
 def _describe(x: Tensor) -> str:
     return f"of shape {x.shape}, {x.dtype} on {x.backend.name!r}"
-
-
-def _name(backward: Backward) -> str:
-    """'conv2d' from conv2d.<locals>.backward."""
-    return backward.__qualname__.rsplit(".<locals>", 1)[0].split(".")[-1]
 
 
 def _zeros_like(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import functions as F
+from minidl.modes import no_grad
 from minidl.tensor import Tensor, grad
 
 X = np.array([0.5, -1.0, 2.0])
@@ -45,6 +46,8 @@ def test_what_cannot_be_a_tensor_is_refused():
         Tensor(Tensor(X))
     with pytest.raises(TypeError, match="only float32 and float64 can have a gradient, got int64"):
         Tensor(np.array([1]), requires_grad=True)
+    with pytest.raises(TypeError, match="only float32 and float64 can have a gradient, got float16"):
+        Tensor(np.ones(1, np.float16), requires_grad=True)
     with pytest.raises(ValueError, match="unknown backend 'tpu'"):
         Tensor(X, "tpu")
 
@@ -58,6 +61,23 @@ def test_single_numbers():
     assert not Tensor(3.0) < 2
     with pytest.raises(ValueError, match="ambiguous"):
         bool(Tensor(X) < 2)
+
+
+def test_a_single_number_is_written_and_converted_as_one():
+    loss = Tensor([[0.123456]], requires_grad=True)
+    assert f"{loss:.3f}" == "0.123"
+    assert f"{loss}" == str(loss) == repr(loss)
+    assert (float(Tensor([2.5])), int(Tensor(2.5))) == (2.5, 2)
+    assert isinstance(float(Tensor(np.array([3]))), float)
+    for convert in [float, int, "{:.3f}".format]:
+        with pytest.raises(ValueError, match=r"one number, got shape \(3,\)"):
+            convert(Tensor(X))
+
+
+def test_a_tensor_shares_memory_with_the_array_it_was_made_of():
+    """As the docstring says: a copy of every batch would be a high price."""
+    array = X.copy()
+    assert np.shares_memory(Tensor(array).array, array)
 
 
 def test_numpy_sees_the_numbers():
@@ -96,8 +116,8 @@ def test_mixing_backends_or_dtypes_says_what_to_do():
         F.dense(Tensor(np.ones((2, 3))), np.ones((3, 1), np.float32))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
-def test_computing_with_whole_numbers_says_how_to_convert(dtype):
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float16])
+def test_computing_with_anything_but_float32_and_float64_says_how_to_convert(dtype):
     with pytest.raises(TypeError, match=r"expected float32 or float64, got .*; convert with \.to\(dtype='float32'\)"):
         Tensor(np.ones(3, dtype)) * 2
     assert (Tensor(np.ones(3, dtype)).to(dtype="float32") * 2).numpy().tolist() == [2, 2, 2]
@@ -109,6 +129,15 @@ def test_gradients_flow_back_through_a_move():
     assert (y.backend.name, y.dtype) == ("reference", "float64")
     y.sum().backward()
     assert (x.grad.backend.name, x.grad.dtype, x.grad.numpy().tolist()) == ("cpu", "float32", [2, 2, 2])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float16"])
+def test_a_gradient_cannot_flow_back_through_whole_numbers(dtype):
+    with pytest.raises(TypeError, match=rf"^to: .* can become float32 or float64, not {dtype}; use \.detach\(\) first"):
+        leaf().to(dtype=dtype)
+    assert leaf().detach().to(dtype=dtype).dtype == dtype
+    with no_grad():
+        assert not leaf().to(dtype=dtype).requires_grad
 
 
 def test_gradients_of_gradients_flow_back_through_a_move():
