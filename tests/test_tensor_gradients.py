@@ -78,6 +78,22 @@ def test_grad_of_inputs_that_depend_on_each_other():
     assert values([dy, dh, dx]) == [1, [18], [109]]
 
 
+def test_grad_leaves_alone_what_lies_behind_its_inputs():
+    x = leaf()
+    h = x * 2
+    assert values(grad((h * h).sum(), h)) == [[2, -4, 8]]
+    assert values(grad(h.sum(), x)) == [[2, 2, 2]]
+
+
+def test_grad_does_not_need_what_lies_behind_its_inputs():
+    """Neither numbers that have changed since, nor the time: exp's backward is never called."""
+    x = leaf()
+    h = F.exp(x)
+    with no_grad():
+        x[...] = 0
+    assert values(grad((h * 3).sum(), h)) == [[3, 3, 3]]
+
+
 def test_a_tensor_used_several_times_adds_up():
     x = leaf([2.0])
     (dx,) = grad((x * x * x + x + x[0] + F.concatenate([x, x]).sum()).sum(), x)
@@ -121,6 +137,15 @@ def test_no_grad_keeps_no_history():
 def test_op_name_tells_what_computed_a_tensor():
     x = leaf()
     assert [op_name(y) for y in [x, x + 1, F.softmax(x), F.max(x)]] == [None, "add", "softmax", "max"]
+    used_up = F.max(x)
+    used_up.backward()
+    assert op_name(used_up) == "max"
+
+
+def test_a_shared_helper_names_the_function_it_helps():
+    image, weight = leaf(np.ones((1, 2, 2, 1))), leaf(np.ones((1, 1, 1, 1)))
+    results = [F.conv2d(image, weight), F.mean_pool2d(image, 2), F.dense(leaf([[1.0]]), leaf([[1.0]])), leaf() ** 2]
+    assert [op_name(y) for y in results] == ["conv2d", "mean_pool2d", "dense", "power"]
 
 
 def test_history_can_be_used_once():
@@ -145,9 +170,8 @@ def test_create_graph_keeps_the_history():
 
 def broken(backward):
     def halve(x):
-        return record(x.array / 2, (x,), backward)
+        return record(x.array / 2, (x,), backward, name="halve")
 
-    backward.__qualname__ = "halve.<locals>.backward"
     return halve
 
 
@@ -242,6 +266,26 @@ def test_changing_a_constant_that_backward_needs_is_noticed():
     factor[0] = 100
     with pytest.raises(RuntimeError, match="multiply: an input of shape"):
         y.backward()
+
+
+@pytest.mark.parametrize(
+    ("use", "key", "other", "expected"),
+    [
+        (lambda x, key: F.where(key, x, 0.0), np.array([True, False, False]), [False, True, True], [1, 0, 0]),
+        (lambda x, key: x[key], np.array([0, 0, 1]), [2, 2, 2], [2, 1, 0]),
+        (lambda x, key: x[key], np.array([True, True, False]), [False, False, False], [1, 1, 0]),
+        (lambda x, key: x[None, key], np.array([0, 0, 1]), [2, 2, 2], [2, 1, 0]),
+        (lambda x, key: F.scatter(x, key, (4,)) * Tensor(np.array([1.0, 2, 3, 4])),
+         np.array([0, 0, 1]), [3, 3, 3], [1, 1, 2]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["array", "tensor", "list"])
+def test_a_mask_or_an_index_may_change_after_it_was_used(use, key, other, expected, kind):
+    x = leaf()
+    key = {"array": key.copy(), "tensor": Tensor(key.copy()), "list": key.tolist()}[kind]
+    y = use(x, key)
+    key[:] = other
+    assert values(grad(y.sum(), x)) == [expected]
 
 
 def test_setting_items_inside_a_recorded_computation_is_refused():

@@ -3,8 +3,8 @@
 import numbers
 
 from minidl.ops.elementwise import exp, log
-from minidl.ops.shaping import broadcast_operands, sum_to
-from minidl.tensor import Operand, Tensor, attach, operands, record
+from minidl.ops.shaping import sum_to
+from minidl.tensor import Operand, Tensor, attach, broadcast_operands, operands, record
 
 
 def add(a: Operand, b: Operand) -> Tensor:
@@ -81,8 +81,7 @@ def _power_of_number(x: Operand, exponent: float) -> Tensor:
             return (dy * 0,)  # not 0 * x ** -1, which is nan at x = 0
         return (dy * (exponent * x ** (exponent - 1)),)
 
-    backward.__qualname__ = f"{power.__qualname__}.<locals>.backward"
-    return record(x.array**exponent, (x,), backward)
+    return record(x.array**exponent, (x,), backward, name="power")
 
 
 def matmul(a: Operand, b: Operand) -> Tensor:

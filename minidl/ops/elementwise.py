@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from minidl.backend import Array
-from minidl.ops.shaping import broadcast_operands, sum_to
-from minidl.tensor import Operand, Tensor, attach, operands, record
+from minidl.ops.shaping import sum_to
+from minidl.tensor import Operand, Tensor, attach, broadcast_operands, operands, record
 
 
 def exp(x: Operand) -> Tensor:
@@ -49,27 +50,36 @@ def absolute(x: Operand) -> Tensor:
 
 
 def select(x: Operand, mask: Array) -> Tensor:
-    """x where the boolean array `mask` holds, 0 elsewhere."""
+    """x where the boolean array `mask` holds, 0 elsewhere. The mask is not copied: leave it as it is."""
     (x,) = operands("select", x)
+    _check_booleans("select", mask)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (select(dy, mask),)
 
-    return record(x.array * mask, (x,), backward)
+    # Not x * mask, which is nan where x is infinite. As an integer, -True has all bits set: this keeps all bits of x or
+    # none. xp.where says the same, but takes many times as long for masks without a pattern.
+    kept = x.array.view(f"i{x.dtype.itemsize}") & -mask.view("i1")
+    return record(kept.view(x.dtype), (x,), backward)
 
 
 def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     """a where `condition` (booleans, such as x > 0) holds, b elsewhere; all three broadcast."""
     a, b = broadcast_operands("where", a, b)
     mask = condition.array if isinstance(condition, Tensor) else a.backend.asarray(condition)
-    if mask.dtype != bool:
-        raise TypeError(f"where: expected booleans as condition, such as x > 0, got {mask.dtype}")
+    _check_booleans("where", mask)
+    mask = mask.copy()  # what changes the condition later does not matter
     a_shape, b_shape = a.shape, b.shape
 
     def backward(dy: Tensor) -> tuple[Tensor, Tensor]:
         return sum_to(select(dy, mask), a_shape), sum_to(select(dy, ~mask), b_shape)
 
     return record(a.backend.xp.where(mask, a.array, b.array), (a, b), backward)
+
+
+def _check_booleans(op: str, mask: Array) -> None:
+    if mask.dtype != bool:
+        raise TypeError(f"{op}: expected booleans as condition, such as x > 0, got {mask.dtype}")
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
@@ -170,11 +180,13 @@ def gelu(x: Operand) -> Tensor:
     return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
-def _comparison(symbol: str, compare: Callable[[Array, Array], Array]) -> Callable[[Operand, Operand], Tensor]:
+def _comparison(symbol: str, compare: Callable[[Array, Array], Array]) -> Callable[[Operand, Operand | None], Tensor]:
     """A method that compares two tensors and returns booleans, which have no gradient."""
 
-    def method(a: Operand, b: Operand) -> Tensor:
-        a, b = operands(symbol, a, b)
+    def method(a: Operand, b: Operand | None) -> Any:  # Tensor, or NotImplemented
+        if b is None:
+            return NotImplemented  # so that Python answers: x == None is False, x < None an error
+        a, b = broadcast_operands(symbol, a, b)
         return Tensor(compare(a.array, b.array), a.backend)
 
     return method
@@ -182,6 +194,7 @@ def _comparison(symbol: str, compare: Callable[[Array, Array], Array]) -> Callab
 
 attach(
     exp=exp, log=log, sqrt=sqrt, __abs__=absolute,
+    __eq__=_comparison("==", lambda a, b: a == b), __ne__=_comparison("!=", lambda a, b: a != b),
     __lt__=_comparison("<", lambda a, b: a < b), __le__=_comparison("<=", lambda a, b: a <= b),
     __gt__=_comparison(">", lambda a, b: a > b), __ge__=_comparison(">=", lambda a, b: a >= b),
 )  # fmt: skip

@@ -4,29 +4,32 @@ reshape and transpose undo themselves; broadcast_to and sum_to, and indexing and
 Where NumPy gives a view, it is copied, so that changing one tensor in place never changes another behind its back.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy
-
 from minidl.modes import is_recording
-from minidl.tensor import Operand, Tensor, attach, operands, record
+from minidl.ops.windows import is_whole_number
+from minidl.tensor import Axis, Operand, Tensor, attach, operands, record
 
 Shape = tuple[int, ...]
 
 
-def broadcast_operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
-    """operands() whose shapes NumPy's broadcasting can join; ValueError, naming `op`, when it cannot."""
-    tensors = operands(op, *inputs)
-    try:
-        numpy.broadcast_shapes(*(x.shape for x in tensors))
-    except ValueError:
-        shapes = " and ".join(str(x.shape) for x in tensors)
-        raise ValueError(
-            f"{op}: expected shapes that broadcast (counted from the last axis, equal or 1), got {shapes}"
-        ) from None
-    return tensors
+def checked_axes(op: str, axis: Axis, shape: Shape) -> tuple[int, ...]:
+    """The axes meant, counted from the front: one, several, or all when None. ValueError, naming `op`, for others."""
+    ndim = len(shape)
+    if axis is None:
+        return tuple(range(ndim))
+    axes = tuple(axis) if isinstance(axis, Iterable) else (axis,)
+    for number in axes:
+        if not is_whole_number(number) or not -ndim <= number < ndim:
+            known = f"an axis from {-ndim} to {ndim - 1}" if ndim else "no axis"
+            raise ValueError(f"{op}: expected {known} of shape {shape}, got {number!r}")
+    counted = tuple(int(number) % ndim for number in axes)
+    if len(set(counted)) < len(counted):
+        raise ValueError(f"{op}: expected each axis of shape {shape} once, got {axis}")
+    return counted
 
 
 def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
@@ -43,6 +46,8 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
 def flatten(x: Operand) -> Tensor:
     """(n, ...) -> (n, product of the rest): keep the batch axis, lay the rest out in a row (height, width, channel)."""
     (x,) = operands("flatten", x)
+    if x.ndim == 0:
+        raise ValueError("flatten: expected at least a batch axis (n, ...), got shape ()")
     length = 1
     for size in x.shape[1:]:
         length *= size
@@ -52,7 +57,9 @@ def flatten(x: Operand) -> Tensor:
 def transpose(x: Operand, *axes: int | Sequence[int]) -> Tensor:
     """Reorder the axes; without arguments, reverse them."""
     (x,) = operands("transpose", x)
-    order = [axis % x.ndim for axis in _spread(axes)] or list(range(x.ndim))[::-1]
+    order = checked_axes("transpose", _spread(axes), x.shape) or tuple(range(x.ndim))[::-1]
+    if len(order) < x.ndim:
+        raise ValueError(f"transpose: expected all {x.ndim} axes of shape {x.shape}, got {order}")
     inverse = [order.index(axis) for axis in range(x.ndim)]
 
     def backward(dy: Tensor) -> tuple[Tensor]:
@@ -101,6 +108,7 @@ def getitem(x: Operand, key: Any) -> Tensor:
 def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
     """Zeros of `shape` with x added at [key], repeated places adding up: the transpose of indexing."""
     (x,) = operands("scatter", x)
+    key = _array_key(key)
     y = x.backend.xp.zeros(shape, x.dtype)
     if _visits_each_place_once(key):
         y[key] = x.array
@@ -115,8 +123,10 @@ def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
 
 def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """Join tensors along an axis they already have."""
-    tensors = operands("concatenate", *tensors)
-    axis %= tensors[0].ndim
+    tensors = _some("concatenate", tensors)
+    axis = _one_axis("concatenate", axis, tensors[0].shape)
+    if len({(*x.shape[:axis], *x.shape[axis + 1 :]) for x in tensors}) > 1 or len({x.ndim for x in tensors}) > 1:
+        raise ValueError(f"concatenate: expected shapes that differ along axis {axis} only, got {_shapes(tensors)}")
     ends = [0]
     for x in tensors:
         ends.append(ends[-1] + x.shape[axis])
@@ -130,8 +140,10 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
-    tensors = operands("stack", *tensors)
-    axis %= tensors[0].ndim + 1
+    tensors = _some("stack", tensors)
+    if len({x.shape for x in tensors}) > 1:
+        raise ValueError(f"stack: expected tensors of one shape, got {_shapes(tensors)}")
+    axis = _one_axis("stack", axis, (len(tensors), *tensors[0].shape))
     return concatenate([x.reshape(*x.shape[:axis], 1, *x.shape[axis:]) for x in tensors], axis)
 
 
@@ -144,6 +156,24 @@ def _setitem(x: Tensor, key: Any, value: Operand) -> None:
         )
     x.array[_array_key(key)] = value.array if isinstance(value, Tensor) else value
     x.version += 1
+
+
+def _some(op: str, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """operands(), of which there must be one at least."""
+    tensors = operands(op, *inputs)
+    if not tensors:
+        raise ValueError(f"{op}: expected at least one tensor, got none")
+    return tensors
+
+
+def _one_axis(op: str, axis: int, shape: Shape) -> int:
+    if axis is None or isinstance(axis, Iterable):
+        raise ValueError(f"{op}: expected one axis, got {axis}")
+    return checked_axes(op, axis, shape)[0]
+
+
+def _shapes(tensors: Sequence[Tensor]) -> str:
+    return " and ".join(str(x.shape) for x in tensors)
 
 
 def _spread(sizes: tuple[int | Sequence[int], ...]) -> list[int]:
@@ -160,10 +190,10 @@ def _visits_each_place_once(key: Any) -> bool:
 
 
 def _array_key(key: Any) -> Any:
-    """An index in which tensors have become arrays."""
+    """A copy of an index, in which tensors have become arrays: what changes the original later does not matter."""
     if isinstance(key, tuple):
         return tuple(_array_key(part) for part in key)
-    return key.array if isinstance(key, Tensor) else key
+    return copy.deepcopy(key.array if isinstance(key, Tensor) else key)
 
 
 attach(reshape=reshape, transpose=transpose, __getitem__=getitem, __setitem__=_setitem)

@@ -6,8 +6,9 @@ and `after` pixels of padding. Output position i meets the image at tap k in pix
     i * stride + k * dilation - before
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy
 
@@ -73,23 +74,28 @@ def check_fits(op: str, windows: Windows, h: int, w: int) -> None:
 
 
 def _pair(op: str, name: str, value: Sizes, least: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(not isinstance(size, int) or size < least for size in pair):
+    pair = tuple(value) if isinstance(value, Iterable) else (value, value)
+    if len(pair) != 2 or not all(is_whole_number(size) and size >= least for size in pair):
         raise ValueError(f"{op}: expected {name} to be a whole number from {least} or a pair of them, got {value!r}")
-    return pair[0], pair[1]
+    return int(pair[0]), int(pair[1])
 
 
 def _pads(op: str, pad: Sizes) -> tuple[int, int, int, int]:
-    if isinstance(pad, int) or len(pad) == 2:
+    if not isinstance(pad, Iterable) or len(pad) == 2:
         height, width = _pair(op, "pad", pad, 0)
         return height, height, width, width
     sides = tuple(pad)
-    if len(sides) != 4 or any(not isinstance(size, int) or size < 0 for size in sides):
+    if len(sides) != 4 or not all(is_whole_number(size) and size >= 0 for size in sides):
         raise ValueError(
             f"{op}: expected pad to be a whole number from 0, (height, width) or (top, bottom, left, right), "
             f"got {pad!r}"
         )
-    return sides[0], sides[1], sides[2], sides[3]
+    return int(sides[0]), int(sides[1]), int(sides[2]), int(sides[3])
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether it is one of Python's or NumPy's integers; True and 2.0 are never meant as a size or an axis."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_pool(op: str, windows: Windows, x_shape: tuple[int, ...]) -> None:
@@ -103,6 +109,13 @@ def check_pool(op: str, windows: Windows, x_shape: tuple[int, ...]) -> None:
             f"some windows would hold nothing but padding"
         )
     check_fits(op, windows, *x_shape[1:3])
+
+
+def pooled_shape(op: str, windows: Windows, x_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of images `x_shape` after pooling, checked as check_pool() does."""
+    check_pool(op, windows, x_shape)
+    n, h, w, c = x_shape
+    return n, *output_shape(windows, h, w), c
 
 
 def choice_dtype(windows: Windows) -> type[numpy.unsignedinteger[Any]]:

@@ -13,7 +13,7 @@ A = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
 B = np.array([[2.0, 0.5, -1.5], [-1.0, 4.0, 0.75]])
 
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv]
-COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge]
+COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
 
 
 def check(result, expected, dtype=np.float64):
@@ -33,11 +33,29 @@ def test_operators_take_tensors_arrays_lists_and_numbers_on_either_side(function
 
 
 @pytest.mark.parametrize(("a", "b"), BROADCASTING)
-@pytest.mark.parametrize("function", OPERATORS)
+@pytest.mark.parametrize("function", OPERATORS + COMPARISONS)
 def test_operators_broadcast(function, a, b):
     a, b = np.full(a, 3.0), np.arange(1.0, 1 + np.prod(b)).reshape(b)
-    check(function(Tensor(a), Tensor(b)), function(a, b))
-    check(function(Tensor(b), Tensor(a)), function(b, a))
+    dtype = bool if function in COMPARISONS else np.float64
+    check(function(Tensor(a), Tensor(b)), function(a, b), dtype)
+    check(function(Tensor(b), Tensor(a)), function(b, a), dtype)
+
+
+def test_equality_is_of_numbers_but_a_tensor_is_a_key_by_identity():
+    x, equal = Tensor(A), Tensor(A.copy())
+    check(x == equal, np.ones(A.shape), bool)
+    check(x != Tensor(B), A != B, bool)
+    assert {x: 1, equal: 2}[x] == 1
+    assert hash(x) != hash(equal)
+
+
+def test_nothing_but_numbers_is_compared():
+    x = Tensor(A)
+    assert (x == None, None == x, x != None) == (False, False, True)  # noqa: E711, SIM300
+    with pytest.raises(TypeError, match="not supported between instances of 'Tensor' and 'NoneType'"):
+        _ = x < None
+    with pytest.raises(ValueError, match=r"^==: expected shapes that broadcast .*\(2, 3\) and \(2,\)"):
+        _ = x == Tensor(A[:, 0])
 
 
 @pytest.mark.parametrize("function", [F.add, F.subtract, F.multiply, F.divide, F.maximum, F.minimum])
@@ -106,13 +124,32 @@ def test_reductions(name, axis, keepdims):
 
 @pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "min"])
 def test_reduction_over_an_axis_that_is_not_there(name):
-    with pytest.raises(ValueError, match=r"expected an axis from -2 to 1 of shape \(2, 3\), got 2"):
+    with pytest.raises(ValueError, match=rf"^{name}: expected an axis from -2 to 1 of shape \(2, 3\), got 2"):
         getattr(Tensor(A), name)(2)
+    with pytest.raises(ValueError, match=rf"^{name}: expected no axis of shape \(\), got 0"):
+        getattr(Tensor(1.0), name)(0)
+    with pytest.raises(ValueError, match=rf"^{name}: expected each axis of shape \(2, 3\) once, got \(1, -1\)"):
+        getattr(Tensor(A), name)((1, -1))
+
+
+@pytest.mark.parametrize("axis", [True, np.bool_(True), 1.0, np.float64(1), "1", (0, 1.0)])
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "min"])
+def test_axes_are_whole_numbers(name, axis):
+    with pytest.raises(ValueError, match=f"^{name}: expected an axis from -2 to 1 of shape"):
+        getattr(Tensor(A), name)(axis)
+
+
+@pytest.mark.parametrize("axis", [np.int64(1), np.int32(-1), np.uint8(0), (np.int64(1), 0), np.array([0, 1])])
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "min"])
+def test_axes_may_be_numpy_integers(name, axis):
+    expected = tuple(axis.tolist()) if isinstance(axis, np.ndarray) else axis
+    check(getattr(Tensor(A), name)(axis), getattr(np, name)(A, axis=expected))
+    check(getattr(Tensor(A), name)(iter([0, 1])), getattr(np, name)(A))
 
 
 @pytest.mark.parametrize(("name", "shown"), [("mean", "average"), ("max", "compare"), ("min", "compare")])
 def test_reductions_of_nothing_are_refused(name, shown):
-    with pytest.raises(ValueError, match=f"nothing to {shown} over axis 0 of shape"):
+    with pytest.raises(ValueError, match=f"^{name}: nothing to {shown} over axis 0 of shape"):
         getattr(Tensor(np.empty((0, 3))), name)(0)
 
 
@@ -132,6 +169,44 @@ def test_transpose_takes_axes_one_by_one_or_together(axes):
     x = np.arange(24.0).reshape(2, 3, 4)
     for result in [Tensor(x).transpose(*axes), Tensor(x).transpose(axes)]:
         check(result, x.transpose(axes or None))
+    check(Tensor(x).transpose(*map(np.int64, axes)), x.transpose(axes or None))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: F.transpose(x, 0, 2), r"transpose: expected an axis from -2 to 1 of shape \(2, 3\), got 2"),
+        (lambda x: F.transpose(x, 0, 0), r"transpose: expected each axis of shape \(2, 3\) once, got \[0, 0\]"),
+        (lambda x: F.transpose(x, 0, -2), "transpose: expected each axis"),
+        (lambda x: F.transpose(x, 1), r"transpose: expected all 2 axes of shape \(2, 3\), got \(1,\)"),
+        (lambda x: F.transpose(x, 0, True), "transpose: expected an axis from -2 to 1 .* got True"),
+        (lambda x: F.transpose(x.sum(), 0), r"transpose: expected no axis of shape \(\), got 0"),
+        (lambda x: F.concatenate([x, x], axis=2), "concatenate: expected an axis from -2 to 1 .* got 2"),
+        (lambda x: F.concatenate([x, x], axis=-3), "concatenate: expected an axis from -2 to 1 .* got -3"),
+        (lambda x: F.concatenate([x, x], axis=1.0), "concatenate: expected an axis from -2 to 1 .* got 1.0"),
+        (lambda x: F.concatenate([x, x], axis=None), "concatenate: expected one axis, got None"),
+        (lambda x: F.concatenate([x, x], axis=(0, 1)), r"concatenate: expected one axis, got \(0, 1\)"),
+        (lambda x: F.concatenate([x.sum()]), r"concatenate: expected no axis of shape \(\), got 0"),
+        (lambda x: F.concatenate([x, x[:1]], 1), r"concatenate: .* along axis 1 only, got \(2, 3\) and \(1, 3\)"),
+        (lambda x: F.concatenate([x, x[0]]), r"concatenate: .* along axis 0 only, got \(2, 3\) and \(3,\)"),
+        (lambda _: F.concatenate([]), "concatenate: expected at least one tensor, got none"),
+        (lambda x: F.stack([x, x], axis=3), "stack: expected an axis from -3 to 2 .* got 3"),
+        (lambda x: F.stack([x, x], axis=-4), "stack: expected an axis from -3 to 2 .* got -4"),
+        (lambda x: F.stack([x, x[:1]]), r"stack: expected tensors of one shape, got \(2, 3\) and \(1, 3\)"),
+        (lambda _: F.stack([]), "stack: expected at least one tensor, got none"),
+        (lambda x: F.flatten(x.sum()), r"flatten: expected at least a batch axis \(n, ...\), got shape \(\)"),
+    ],
+)
+def test_shapes_and_axes_that_cannot_be_are_explained(call, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call(Tensor(A))
+
+
+def test_joining_takes_axes_from_the_end_too():
+    check(F.concatenate([Tensor(A), Tensor(B)], axis=np.int64(-1)), np.concatenate([A, B], -1))
+    check(F.stack([Tensor(A), Tensor(B)], axis=-1), np.stack([A, B], -1))
+    check(F.stack([Tensor(A).sum(), Tensor(B).sum()]), [A.sum(), B.sum()])
+    check(Tensor(A).sum().transpose(), A.sum())
 
 
 @pytest.mark.parametrize("function", [F.exp, F.tanh, F.sigmoid, F.softplus, F.elu, F.gelu, F.swish, F.leakyrelu])
@@ -139,6 +214,21 @@ def test_no_overflow_at_either_end(function):
     for dtype, far in [(np.float32, 80), (np.float64, 700)]:
         y = function(Tensor(np.array([-far, far], dtype)))
         assert np.isfinite(y.numpy()).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinite_numbers_that_are_not_selected_leave_no_nan(dtype):
+    x, mask = np.array([np.inf, -np.inf, np.nan, -2, 3, -0.0, np.inf], dtype), np.array([0, 0, 0, 0, 1, 1, 1], bool)
+    y = F.select(Tensor(x), mask)
+    check(y, [0, 0, 0, 0, 3, 0, np.inf], dtype)
+    assert np.signbit(y.numpy()).tolist() == [False] * 5 + [True, False]
+    check(F.select(Tensor(dtype(np.inf)), np.array(False)), 0, dtype)
+    check(F.select(Tensor(np.full((2, 2), np.inf, dtype)).transpose(), mask[3:5]), [[0, np.inf]] * 2, dtype)
+    negative = Tensor(np.full(1, -1, dtype), requires_grad=True)
+    F.relu(negative).backward(Tensor(np.full(1, np.inf, dtype)))
+    check(negative.grad, [0], dtype)
+    with pytest.raises(TypeError, match="select: expected booleans as condition, such as x > 0, got float64"):
+        F.select(Tensor(x), np.ones(7))
 
 
 NAN = np.array([[np.nan, 1.0], [-1.0, 2.0]])
