@@ -195,6 +195,21 @@ def test_momentum_update_changes_parameter_and_velocity_in_place(backend, dtype)
     assert parameter.version > version  # so that a backward() that comes too late is noticed
 
 
+@BACKENDS
+@pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((2, 2), np.float32), ((1, 3), np.float32), ((4,), np.float32), ((2, 3), np.float64)]
+)
+def test_momentum_update_of_unlike_arrays_is_refused(shape, dtype, wrong, backend):
+    like = [np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)]
+    like[wrong] = np.ones(shape, dtype)
+    parameter = Tensor(np.ones((2, 3), np.float32), backend)
+    name = ["gradient", "velocity"][wrong]
+    with pytest.raises(ValueError, match=rf"momentum_update: expected a {name} like the parameter, \(2, 3\) float32"):
+        momentum_update(parameter, Tensor(like[0], backend), like[1], learning_rate=0.5, momentum=0.5)
+    assert (parameter.array == 1).all()
+
+
 # Threads --------------------------------------------------------------------------------------------------------------
 
 LARGE = {

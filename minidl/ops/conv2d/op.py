@@ -9,8 +9,10 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
-from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, make_windows
+from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, is_whole_number, make_windows, output_shape
 from minidl.tensor import Operand, Tensor, operands, record
+
+Shape = tuple[int, ...]
 
 
 def conv2d(
@@ -32,8 +34,9 @@ def conv2d(
     fit together.
     """
     x, weight, *maybe_bias = operands("conv2d", x, weight, *([] if bias is None else [bias]))
-    windows = _windows("conv2d", weight, stride, pad, dilation)
-    _check_channels("conv2d", x, weight, groups)
+    _check_weight("conv2d", weight.shape, groups)
+    _check_images("conv2d", x.shape, weight.shape[2] * groups)
+    windows = make_windows("conv2d", weight.shape[:2], stride, pad, dilation)
     check_fits("conv2d", windows, *x.shape[1:3])
     return _forward(x, weight, _checked_bias("conv2d", maybe_bias, weight.shape[3]), windows, groups)
 
@@ -53,11 +56,9 @@ def conv_transpose2d(
     (Zeiler et al. 2010). out_h = (h - 1) * stride + dilation * (kh - 1) + 1 - top - bottom.
     """
     x, weight, *maybe_bias = operands("conv_transpose2d", x, weight, *([] if bias is None else [bias]))
-    windows = _windows("conv_transpose2d", weight, stride, pad, dilation)
-    if x.ndim != 4 or x.shape[3] != weight.shape[3] or weight.shape[3] % groups:
-        raise ValueError(
-            f"conv_transpose2d: expected images (n, h, w, {weight.shape[3]}) in {groups} equal groups, got {x.shape}"
-        )
+    _check_weight("conv_transpose2d", weight.shape, groups)
+    _check_images("conv_transpose2d", x.shape, weight.shape[3])
+    windows = make_windows("conv_transpose2d", weight.shape[:2], stride, pad, dilation)
     out_h, out_w = image_shape(windows, *x.shape[1:3])
     filters = weight.shape[2] * groups
     if out_h < 1 or out_w < 1:
@@ -78,8 +79,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows, g
         dweight = conv2d_weight_gradient(dy, x, weight.shape, windows, groups) if weight.requires_grad else None
         return (dx, dweight, dy.sum((0, 1, 2))) if has_bias else (dx, dweight)
 
-    backward.__qualname__ = conv2d.__qualname__ + ".<locals>.backward"
-    return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
+    return record(y, (x, weight) if bias is None else (x, weight, bias), backward, name="conv2d")
 
 
 def conv2d_input_gradient(
@@ -87,6 +87,7 @@ def conv2d_input_gradient(
 ) -> Tensor:
     """What a change of y asks of x: dy (n, out_h, out_w, f), weight (kh, kw, c / groups, f) -> dx of `x_shape`."""
     dy, weight = operands("conv2d_input_gradient", dy, weight)
+    _check_gradient("conv2d_input_gradient", dy.shape, x_shape, weight.shape, windows, groups)
     dx = dy.backend.kernels(__package__).input_gradient(dy.array, weight.array, x_shape, windows, groups)
 
     def backward(ddx: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -103,6 +104,7 @@ def conv2d_weight_gradient(
 ) -> Tensor:
     """What a change of y asks of the weight: dy (n, out_h, out_w, f), x (n, h, w, c) -> dweight of `weight_shape`."""
     dy, x = operands("conv2d_weight_gradient", dy, x)
+    _check_gradient("conv2d_weight_gradient", dy.shape, x.shape, weight_shape, windows, groups)
     dweight = dy.backend.kernels(__package__).weight_gradient(dy.array, x.array, weight_shape, windows, groups)
 
     def backward(ddweight: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -114,18 +116,31 @@ def conv2d_weight_gradient(
     return record(dweight, (dy, x), backward)
 
 
-def _windows(op: str, weight: Tensor, stride: Sizes, pad: Sizes, dilation: Sizes) -> Windows:
-    if weight.ndim != 4:
-        raise ValueError(f"{op}: expected weight (kh, kw, channels, filters), got shape {weight.shape}")
-    return make_windows(op, weight.shape[:2], stride, pad, dilation)
+def _check_weight(op: str, shape: Shape, groups: int) -> None:
+    if len(shape) != 4 or 0 in shape:
+        raise ValueError(f"{op}: expected weight (kh, kw, channels, filters), each at least 1, got shape {shape}")
+    if not is_whole_number(groups) or groups < 1 or shape[3] % groups:
+        raise ValueError(f"{op}: expected groups to divide the {shape[3]} filters, got groups={groups}")
 
 
-def _check_channels(op: str, x: Tensor, weight: Tensor, groups: int) -> None:
-    channels, filters = weight.shape[2] * groups, weight.shape[3]
-    if groups < 1 or filters % groups:
-        raise ValueError(f"{op}: expected groups to divide the {filters} filters, got groups={groups}")
-    if x.ndim != 4 or x.shape[3] != channels:
-        raise ValueError(f"{op}: expected images (n, h, w, {channels}), got {x.shape}")
+def _check_images(op: str, shape: Shape, channels: int) -> None:
+    if len(shape) != 4 or shape[3] != channels:
+        raise ValueError(f"{op}: expected images (n, h, w, {channels}), got {shape}")
+
+
+def _check_gradient(
+    op: str, dy_shape: Shape, x_shape: Shape, weight_shape: Shape, windows: Windows, groups: int
+) -> None:
+    """ValueError unless conv2d(x, weight) has the shape of dy: kernels believe the shapes that they are given."""
+    _check_weight(op, weight_shape, groups)
+    _check_images(op, x_shape, weight_shape[2] * groups)
+    n, h, w, _ = x_shape
+    expected = (n, *output_shape(windows, h, w), weight_shape[3])
+    if dy_shape != expected or tuple(weight_shape[:2]) != (windows.height, windows.width):
+        raise ValueError(
+            f"{op}: expected dy {expected} and weight ({windows.height}, {windows.width}, ...) for images {x_shape}, "
+            f"got {dy_shape} and {weight_shape}"
+        )
 
 
 def _checked_bias(op: str, maybe_bias: list[Tensor], filters: int) -> Tensor | None:

@@ -36,13 +36,15 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         dweight = dense_weight_gradient(dy, x) if weight.requires_grad else None
         return (dx, dweight, dy.sum(0)) if has_bias else (dx, dweight)
 
-    backward.__qualname__ = f"{dense.__qualname__}.<locals>.backward"
-    return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
+    return record(y, (x, weight) if bias is None else (x, weight, bias), backward, name="dense")
 
 
 def dense_input_gradient(dy: Operand, weight: Operand) -> Tensor:
     """What a change of y asks of x: dy (n, out), weight (in, out) -> dx (n, in)."""
     dy, weight = operands("dense_input_gradient", dy, weight)
+    if dy.ndim != 2 or weight.ndim != 2 or dy.shape[1] != weight.shape[1]:
+        raise ValueError(f"dense_input_gradient: expected dy (n, out) and weight (in, out), "
+                         f"got {dy.shape} and {weight.shape}")  # fmt: skip
 
     def backward(ddx: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return (
@@ -56,6 +58,8 @@ def dense_input_gradient(dy: Operand, weight: Operand) -> Tensor:
 def dense_weight_gradient(dy: Operand, x: Operand) -> Tensor:
     """What a change of y asks of the weight: dy (n, out), x (n, in) -> dweight (in, out)."""
     dy, x = operands("dense_weight_gradient", dy, x)
+    if dy.ndim != 2 or x.ndim != 2 or dy.shape[0] != x.shape[0]:
+        raise ValueError(f"dense_weight_gradient: expected dy (n, out) and x (n, in), got {dy.shape} and {x.shape}")
 
     def backward(ddweight: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return (

@@ -1,6 +1,6 @@
 """Mean pooling: linear, so its backward is its transpose, whose backward is mean pooling again."""
 
-from minidl.ops.windows import Sizes, Windows, check_pool, make_windows
+from minidl.ops.windows import Sizes, Windows, check_pool, make_windows, pooled_shape
 from minidl.tensor import Operand, Tensor, operands, record
 
 
@@ -24,13 +24,15 @@ def _forward(x: Tensor, windows: Windows) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (mean_pool2d_gradient(dy, x_shape, windows),)
 
-    backward.__qualname__ = f"{mean_pool2d.__qualname__}.<locals>.backward"
-    return record(x.backend.kernels(__package__).forward(x.array, windows), (x,), backward)
+    return record(x.backend.kernels(__package__).forward(x.array, windows), (x,), backward, name="mean_pool2d")
 
 
 def mean_pool2d_gradient(dy: Operand, x_shape: tuple[int, ...], windows: Windows) -> Tensor:
     """dy (n, out_h, out_w, c) spread evenly over the pixels of each window -> dx of `x_shape`."""
     (dy,) = operands("mean_pool2d_gradient", dy)
+    expected = pooled_shape("mean_pool2d_gradient", windows, x_shape)
+    if dy.shape != expected:
+        raise ValueError(f"mean_pool2d_gradient: expected dy {expected} for images {x_shape}, got {dy.shape}")
 
     def backward(ddx: Tensor) -> tuple[Tensor]:
         return (_forward(ddx, windows),)

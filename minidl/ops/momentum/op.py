@@ -9,8 +9,12 @@ def momentum_update(
 ) -> None:
     """velocity = momentum * velocity - learning_rate * gradient; parameter += velocity
 
-    In place, and not differentiable. All three have the same shape and dtype.
+    In place, and not differentiable. ValueError unless all three have one shape and dtype.
     """
+    for name, array in [("gradient", gradient), ("velocity", velocity)]:
+        if array.shape != parameter.shape or array.dtype != parameter.dtype:
+            raise ValueError(f"momentum_update: expected a {name} like the parameter, {parameter.shape} "
+                             f"{parameter.dtype}, got {array.shape} {array.dtype}")  # fmt: skip
     kernels = parameter.backend.kernels(__package__)
     kernels.update(parameter.array, gradient.array, velocity, learning_rate, momentum)
     parameter.version += 1
