@@ -77,10 +77,11 @@ def _eps(x: Tensor) -> float:
 
 
 def _same_shape(loss: str, predicted: Operand, target: Operand) -> tuple[Tensor, ...]:
+    shapes = [x.shape if isinstance(x, Tensor) else numpy.shape(x) for x in (predicted, target)]
+    if shapes[0] != shapes[1]:  # before anything is said about dtypes: labels are whole numbers
+        raise ValueError(f"{loss}: expected predictions and targets of one shape, got {shapes[0]} and {shapes[1]}; "
+                         f"turn labels into rows with onehotbatch()")  # fmt: skip
     predicted, target = operands(loss, predicted, target)
-    if predicted.shape != target.shape:
-        raise ValueError(f"{loss}: expected predictions and targets of one shape, got {predicted.shape} and "
-                         f"{target.shape}; turn labels into rows with onehotbatch()")  # fmt: skip
     if predicted.size == 0:
         raise ValueError(f"{loss}: expected at least one sample, got shape {predicted.shape}")
     return predicted, target

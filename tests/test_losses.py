@@ -93,6 +93,9 @@ def test_logit_losses_equal_the_plain_ones_behind_their_activation():
 def test_shapes_that_do_not_fit(loss):
     with pytest.raises(ValueError, match=rf"{loss.__name__}: .*\(4, 3\) and \(4,\); turn labels into rows with onehot"):
         loss(np.zeros((4, 3), np.float32), np.zeros(4, np.float32))
+    for labels in [np.array([0, 2, 1, 1]), Tensor(np.array([0, 2, 1, 1])), [0, 2, 1, 1]]:
+        with pytest.raises(ValueError, match=rf"{loss.__name__}: .*; turn labels into rows with onehotbatch"):
+            loss(Tensor(np.zeros((4, 3), np.float32)), labels)
     with pytest.raises(ValueError, match=rf"{loss.__name__}: expected at least one sample, got shape \(0, 3\)"):
         loss(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
     with pytest.raises(TypeError, match=f"{loss.__name__}: inputs have different dtypes, float32 and float64"):
