@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import numpy
 
+from minidl.operands import operands
 from minidl.ops.elementwise import absolute, log, softplus, where
 from minidl.ops.reductions import mean
 from minidl.ops.softmax_cross_entropy.op import softmax_cross_entropy
-from minidl.tensor import Operand, Tensor, operands
+from minidl.tensor import Operand, Tensor
 
 Aggregate = Callable[[Tensor], Tensor]
 

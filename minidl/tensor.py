@@ -15,9 +15,8 @@ walk back (`create_graph=True`).
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
 
@@ -195,7 +194,7 @@ class Tensor:
 
 
 Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy to one gradient per input
-Operand: TypeAlias = Tensor | Array | float  # what functions take; operands() makes tensors of them
+Operand: TypeAlias = Tensor | Array | float  # what functions take; minidl/operands.py makes tensors of them
 Axis: TypeAlias = int | Sequence[int] | None
 FLOATS = (numpy.dtype(numpy.float32), numpy.dtype(numpy.float64))  # what can be computed with and have gradients
 
@@ -257,50 +256,6 @@ def _captured(op: str, backward: Backward) -> list[object]:
 def op_name(x: Tensor) -> str | None:
     """The function that computed x, such as "conv2d"; None when that was not recorded."""
     return x._op
-
-
-def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
-    """The inputs of function `op` as tensors that agree: one backend, one float type. Nothing is cast silently.
-
-    Arrays join the backend of the tensors among the inputs; numbers and lists join their dtype too.
-    """
-    tensors = [x for x in inputs if isinstance(x, Tensor)]
-    backend = tensors[0].backend if tensors else default_backend()
-    dtype = next((x.dtype for x in inputs if _has_dtype(x)), numpy.dtype(numpy.float32))
-    joined = []
-    for x in inputs:
-        if not isinstance(x, Tensor):
-            x = Tensor(x, backend, dtype=None if _has_dtype(x) else dtype)
-        if x.backend.name != backend.name:
-            raise ValueError(
-                f"{op}: inputs live on different backends, {backend.name!r} and {x.backend.name!r}; "
-                f"move one with .to({backend.name!r})"
-            )
-        if x.dtype != dtype:
-            raise TypeError(
-                f"{op}: inputs have different dtypes, {dtype} and {x.dtype}; convert one with .to(dtype={str(dtype)!r})"
-            )
-        if x.dtype not in FLOATS:
-            raise TypeError(f"{op}: expected float32 or float64, got {x.dtype}; convert with .to(dtype='float32')")
-        joined.append(x)
-    return tuple(joined)
-
-
-def broadcast_operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
-    """operands() whose shapes NumPy's broadcasting can join; ValueError, naming `op`, when it cannot."""
-    tensors = operands(op, *inputs)
-    try:
-        numpy.broadcast_shapes(*(x.shape for x in tensors))
-    except ValueError:
-        shapes = " and ".join(str(x.shape) for x in tensors)
-        raise ValueError(
-            f"{op}: expected shapes that broadcast (counted from the last axis, equal or 1), got {shapes}"
-        ) from None
-    return tensors
-
-
-def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:
-    return hasattr(x, "dtype") and not isinstance(x, numbers.Number)  # a NumPy scalar is a plain number
 
 
 def _start(output: Tensor, gradient: Tensor | None) -> Tensor:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
-from minidl.tensor import Operand, Tensor, operands
+from minidl.operands import operands
+from minidl.tensor import Operand, Tensor
 
 # Where Flux starts its comments: behind a layer, behind the last line, and there when it needs a second line
 LAYER_COLUMN, TOTAL_COLUMN, LONG_TOTAL_COLUMN = 40, 20, 10

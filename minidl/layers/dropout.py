@@ -2,9 +2,10 @@
 
 from minidl.layers.layer import Layer
 from minidl.modes import training_step
+from minidl.operands import operands
 from minidl.ops.dropout.op import dropout
 from minidl.randomness import current_seed
-from minidl.tensor import Operand, Tensor, operands
+from minidl.tensor import Operand, Tensor
 
 
 class Dropout(Layer):

@@ -7,9 +7,10 @@ import numpy
 from minidl.backend import Array
 from minidl.layers.layer import Layer, arguments
 from minidl.modes import training_step
+from minidl.operands import operands
 from minidl.ops.batch_norm.op import batch_norm
 from minidl.ops.elementwise import identity
-from minidl.tensor import Operand, Tensor, operands
+from minidl.tensor import Operand, Tensor
 
 
 class BatchNorm(Layer):

@@ -1,11 +1,12 @@
 """Pooling layers: windows summed up in one number per channel."""
 
 from minidl.layers.layer import Layer, arguments
+from minidl.operands import operands
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
 from minidl.ops.reductions import mean
 from minidl.ops.windows import Sizes, make_windows
-from minidl.tensor import Operand, Tensor, operands
+from minidl.tensor import Operand, Tensor
 
 
 class _Pool(Layer):

@@ -2,9 +2,10 @@
 
 import numbers
 
+from minidl.operands import broadcast_operands, operands
 from minidl.ops.elementwise import exp, log
 from minidl.ops.shaping import sum_to
-from minidl.tensor import Operand, Tensor, attach, broadcast_operands, operands, record
+from minidl.tensor import Operand, Tensor, attach, record
 
 
 def add(a: Operand, b: Operand) -> Tensor:

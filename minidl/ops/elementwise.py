@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from minidl.backend import Array
+from minidl.operands import broadcast_operands, operands
 from minidl.ops.shaping import sum_to
-from minidl.tensor import Operand, Tensor, attach, broadcast_operands, operands, record
+from minidl.tensor import Operand, Tensor, attach, record
 
 
 def exp(x: Operand) -> Tensor:

@@ -1,8 +1,9 @@
 """Many numbers into one: sums, means, extremes."""
 
+from minidl.operands import operands
 from minidl.ops.elementwise import select
 from minidl.ops.shaping import Shape, broadcast_to, checked_axes
-from minidl.tensor import Axis, Operand, Tensor, attach, operands, record
+from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:

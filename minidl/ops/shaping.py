@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 from minidl.modes import is_recording
+from minidl.operands import operands
 from minidl.ops.windows import is_whole_number
-from minidl.tensor import Axis, Operand, Tensor, attach, operands, record
+from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 Shape = tuple[int, ...]
 

@@ -2,7 +2,8 @@
 
 from minidl.backend import Array
 from minidl.modes import is_recording
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.operands import operands
+from minidl.tensor import Operand, Tensor, record
 
 
 def batch_norm(x: Operand, scale: Operand, shift: Operand, eps: float = 1e-5) -> tuple[Tensor, Array, Array]:

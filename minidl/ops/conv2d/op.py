@@ -9,8 +9,9 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
+from minidl.operands import operands
 from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, is_whole_number, make_windows, output_shape
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.tensor import Operand, Tensor, record
 
 Shape = tuple[int, ...]
 

@@ -7,7 +7,8 @@
 Like conv2d and its gradients, the three are closed under differentiation.
 """
 
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.operands import operands
+from minidl.tensor import Operand, Tensor, record
 
 
 def dense(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:

@@ -1,6 +1,7 @@
 """Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that evaluation needs nothing."""
 
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.operands import operands
+from minidl.tensor import Operand, Tensor, record
 
 
 def dropout(x: Operand, rate: float, key: tuple[int, int, int]) -> Tensor:

@@ -4,8 +4,9 @@ gather(x) picks the chosen pixels, scatter(dy) puts numbers back where they were
 """
 
 from minidl.backend import Array, Backend
+from minidl.operands import operands
 from minidl.ops.windows import Sizes, Windows, check_pool, make_windows, pooled_shape
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.tensor import Operand, Tensor, record
 
 
 def max_pool2d(x: Operand, size: Sizes, stride: Sizes | None = None, pad: Sizes = 0) -> Tensor:

@@ -1,7 +1,8 @@
 """Mean pooling: linear, so its backward is its transpose, whose backward is mean pooling again."""
 
+from minidl.operands import operands
 from minidl.ops.windows import Sizes, Windows, check_pool, make_windows, pooled_shape
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.tensor import Operand, Tensor, record
 
 
 def mean_pool2d(x: Operand, size: Sizes, stride: Sizes | None = None, pad: Sizes = 0) -> Tensor:

@@ -3,7 +3,8 @@
 import warnings
 
 from minidl.modes import is_recording
-from minidl.tensor import Operand, Tensor, op_name, operands, record
+from minidl.operands import operands
+from minidl.tensor import Operand, Tensor, op_name, record
 
 
 def softmax(x: Operand) -> Tensor:

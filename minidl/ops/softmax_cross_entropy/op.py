@@ -1,7 +1,8 @@
 """Softmax and cross-entropy in one, which is both faster and exact for very unlikely classes."""
 
+from minidl.operands import operands
 from minidl.ops.softmax.op import logsoftmax, softmax, warn_of_second_softmax
-from minidl.tensor import Operand, Tensor, operands, record
+from minidl.tensor import Operand, Tensor, record
 
 
 def softmax_cross_entropy(scores: Operand, targets: Operand) -> Tensor:
