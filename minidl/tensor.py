@@ -15,6 +15,7 @@ walk back (`create_graph=True`).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -152,6 +153,10 @@ class Tensor:
         for leaf, dx in _walk_back(self, _start(self, gradient), None, create_graph):
             leaf.grad = dx if leaf.grad is None else leaf.grad + dx
 
+    def __del__(self) -> None:
+        if getattr(self, "_inputs", ()):
+            _take_apart(self)
+
     def __repr__(self) -> str:
         numbers_ = numpy.array2string(self.numpy(), precision=4, threshold=20, separator=", ", prefix="Tensor(")
         gradient = ", requires_grad=True" if self.requires_grad else ""
@@ -197,6 +202,28 @@ Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy t
 Operand: TypeAlias = Tensor | Array | float  # what functions take; minidl/operands.py makes tensors of them
 Axis: TypeAlias = int | Sequence[int] | None
 FLOATS = (numpy.dtype(numpy.float32), numpy.dtype(numpy.float64))  # what can be computed with and have gradients
+
+
+class _Dropped(threading.local):
+    """The histories of tensors that nobody refers to any more, in this thread."""
+
+    def __init__(self) -> None:
+        self.waiting: list[object] = []
+        self.busy = False
+
+
+_dropped = _Dropped()
+
+
+def _take_apart(node: Tensor) -> None:
+    """Let go of a dropped tensor's history in a loop: Python alone would go down a deep graph by recursion."""
+    _dropped.waiting.append((node._inputs, node._captured, node._backward))
+    node._inputs, node._captured, node._backward = (), (), None
+    if not _dropped.busy:
+        _dropped.busy = True
+        while _dropped.waiting:
+            _dropped.waiting.pop()  # drops more tensors, which then wait in this list
+        _dropped.busy = False
 
 
 def attach(**methods: Callable[..., Any]) -> None:

@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 import warnings
 
 import pytest
@@ -122,9 +121,7 @@ def test_summary_prints_the_network(capsys):
 
 
 def test_auto_falls_back_to_digits_and_says_why_in_one_line(tmp_path, capsys):
-    started = time.monotonic()
     out = said_by(capsys, *RUN[:2], "--limit", "8", "--epochs", "1", "--out", "run")
-    assert time.monotonic() - started < 10
     (line,) = [line for line in out.splitlines() if line.startswith("Data: ")]
     assert "Digits" in line
     assert line.endswith("because CIFAR-10 is not here (no answer: connection refused)")

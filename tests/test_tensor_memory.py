@@ -14,6 +14,12 @@ from minidl.tensor import Tensor, grad, record
 DEPTH = 10_000
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_kernels():
+    """Numba's compiler leaves cycles behind, which hold the frames that called it and so our tensors."""
+    network(leaf(2, 4, 4, 2))[0].backward()
+
+
 @pytest.fixture(autouse=True)
 def _without_garbage_collector():
     gc.collect()

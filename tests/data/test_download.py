@@ -97,7 +97,7 @@ def test_an_unhelpful_answer_is_an_error_and_keeps_the_part(file, server_options
 
 
 def never_found(*_args, **_kwargs):
-    time.sleep(2)
+    time.sleep(8)
     raise socket.gaierror("too late")
 
 
@@ -114,7 +114,7 @@ def test_offline_is_noticed_in_time(file, trouble, monkeypatch):
         began = time.monotonic()
         with pytest.raises(DownloadError, match=r"cannot be reached: .*refused|no answer within 0\.3 seconds"):
             download(url, file, MD5)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 5
     assert not file.exists()
 
 
