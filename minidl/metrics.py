@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy
 
-from minidl.tensor import Tensor
-
 
 def correct(predicted: Any, target: Any) -> int:
     """How many rows of predictions (n, classes) have their largest number where the one-hot targets have theirs."""
@@ -22,7 +20,7 @@ def accuracy(predicted: Any, target: Any) -> float:
 
 
 def _rows(metric: str, *inputs: Any) -> list[numpy.ndarray[Any, Any]]:
-    arrays = [x.numpy() if isinstance(x, Tensor) else numpy.asarray(x) for x in inputs]
+    arrays = [numpy.asarray(x) for x in inputs]
     predicted, target = arrays
     if predicted.ndim != 2 or predicted.shape != target.shape:
         raise ValueError(f"{metric}: expected predictions and targets (n, classes), got {predicted.shape} and "

@@ -1,6 +1,7 @@
 """What functions do first: make tensors of their inputs that can be computed with together, or say why they cannot."""
 
 import numbers
+from collections.abc import Sequence
 from typing import TypeGuard
 
 import numpy
@@ -42,11 +43,34 @@ def broadcast_operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
     try:
         numpy.broadcast_shapes(*(x.shape for x in tensors))
     except ValueError:
-        shapes = " and ".join(str(x.shape) for x in tensors)
         raise ValueError(
-            f"{op}: expected shapes that broadcast (counted from the last axis, equal or 1), got {shapes}"
+            f"{op}: expected shapes that broadcast (counted from the last axis, equal or 1), got {shapes_of(tensors)}"
         ) from None
     return tensors
+
+
+def operands_with_bias(
+    op: str, x: Operand, weight: Operand, bias: Operand | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """operands() for a layer that may have no bias."""
+    tensors = operands(op, x, weight) if bias is None else operands(op, x, weight, bias)
+    return tensors[0], tensors[1], None if bias is None else tensors[2]
+
+
+def check_bias(op: str, bias: Tensor | None, outputs: int) -> None:
+    """ValueError unless there is no bias, or one number for each output."""
+    if bias is not None and bias.shape != (outputs,):
+        raise ValueError(f"{op}: expected bias ({outputs},), got {bias.shape}")
+
+
+def shapes_of(tensors: Sequence[Tensor]) -> str:
+    """Their shapes, for an error: "(2, 3) and (4,)"."""
+    return " and ".join(str(x.shape) for x in tensors)
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether it is one of Python's or NumPy's integers; True and 2.0 are never meant as a size or an axis."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:

@@ -1,8 +1,10 @@
 """Many numbers into one: sums, means, extremes."""
 
+import math
+
 from minidl.operands import operands
 from minidl.ops.elementwise import select
-from minidl.ops.shaping import Shape, broadcast_to, checked_axes
+from minidl.ops.shaping import broadcast_to, checked_axes
 from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 
@@ -10,7 +12,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Add up x over `axis` (one, several, or all when None)."""
     (x,) = operands("sum", x)
     axes, old_shape = checked_axes("sum", axis, x.shape), x.shape
-    kept = _kept_shape(x, axes)
+    kept = tuple(1 if number in axes else size for number, size in enumerate(old_shape))
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (broadcast_to(dy.reshape(kept), old_shape),)
@@ -40,7 +42,6 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest number along `axis`; equal ones share the gradient."""
     (x,) = operands("max", x)
     axes = checked_axes("max", axis, x.shape)
-    kept = _kept_shape(x, axes)
     if _count(x, axes) == 0:
         raise ValueError(f"max: nothing to compare over axis {axis} of shape {x.shape}")
     y = x.array.max(axes, keepdims=True)
@@ -48,9 +49,9 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     shares = Tensor(winners.sum(axes, keepdims=True).astype(x.dtype), x.backend)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
-        return (select(broadcast_to(dy.reshape(kept) / shares, winners.shape), winners),)
+        return (select(broadcast_to(dy.reshape(shares.shape) / shares, winners.shape), winners),)
 
-    return record(y if keepdims else y.reshape(_reduced_shape(x, axes)), (x,), backward)
+    return record(y if keepdims else y.squeeze(axes), (x,), backward)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -62,19 +63,8 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return -max(-x, axes, keepdims)
 
 
-def _kept_shape(x: Tensor, axes: tuple[int, ...]) -> Shape:
-    return tuple(1 if number in axes else size for number, size in enumerate(x.shape))
-
-
-def _reduced_shape(x: Tensor, axes: tuple[int, ...]) -> Shape:
-    return tuple(size for number, size in enumerate(x.shape) if number not in axes)
-
-
 def _count(x: Tensor, axes: tuple[int, ...]) -> int:
-    count = 1
-    for number in axes:
-        count *= x.shape[number]
-    return count
+    return math.prod(x.shape[number] for number in axes)
 
 
 attach(sum=sum, mean=mean, var=var, max=max, min=min)

@@ -5,13 +5,13 @@ Where NumPy gives a view, it is copied, so that changing one tensor in place nev
 """
 
 import copy
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 from minidl.modes import is_recording
-from minidl.operands import operands
-from minidl.ops.windows import is_whole_number
+from minidl.operands import is_whole_number, operands, shapes_of
 from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 Shape = tuple[int, ...]
@@ -49,10 +49,7 @@ def flatten(x: Operand) -> Tensor:
     (x,) = operands("flatten", x)
     if x.ndim == 0:
         raise ValueError("flatten: expected at least a batch axis (n, ...), got shape ()")
-    length = 1
-    for size in x.shape[1:]:
-        length *= size
-    return reshape(x, (x.shape[0], length))
+    return reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
 def transpose(x: Operand, *axes: int | Sequence[int]) -> Tensor:
@@ -127,7 +124,7 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     tensors = _some("concatenate", tensors)
     axis = _one_axis("concatenate", axis, tensors[0].shape)
     if len({(*x.shape[:axis], *x.shape[axis + 1 :]) for x in tensors}) > 1 or len({x.ndim for x in tensors}) > 1:
-        raise ValueError(f"concatenate: expected shapes that differ along axis {axis} only, got {_shapes(tensors)}")
+        raise ValueError(f"concatenate: expected shapes that differ along axis {axis} only, got {shapes_of(tensors)}")
     ends = [0]
     for x in tensors:
         ends.append(ends[-1] + x.shape[axis])
@@ -143,7 +140,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
     tensors = _some("stack", tensors)
     if len({x.shape for x in tensors}) > 1:
-        raise ValueError(f"stack: expected tensors of one shape, got {_shapes(tensors)}")
+        raise ValueError(f"stack: expected tensors of one shape, got {shapes_of(tensors)}")
     axis = _one_axis("stack", axis, (len(tensors), *tensors[0].shape))
     return concatenate([x.reshape(*x.shape[:axis], 1, *x.shape[axis:]) for x in tensors], axis)
 
@@ -171,10 +168,6 @@ def _one_axis(op: str, axis: int, shape: Shape) -> int:
     if axis is None or isinstance(axis, Iterable):
         raise ValueError(f"{op}: expected one axis, got {axis}")
     return checked_axes(op, axis, shape)[0]
-
-
-def _shapes(tensors: Sequence[Tensor]) -> str:
-    return " and ".join(str(x.shape) for x in tensors)
 
 
 def _spread(sizes: tuple[int | Sequence[int], ...]) -> list[int]:

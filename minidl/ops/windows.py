@@ -6,11 +6,12 @@ and `after` pixels of padding. Output position i meets the image at tap k in pix
     i * stride + k * dilation - before
 """
 
-import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy
+
+from minidl.operands import is_whole_number
 
 Sizes = int | Sequence[int]
 
@@ -91,11 +92,6 @@ def _pads(op: str, pad: Sizes) -> tuple[int, int, int, int]:
             f"got {pad!r}"
         )
     return int(sides[0]), int(sides[1]), int(sides[2]), int(sides[3])
-
-
-def is_whole_number(value: object) -> TypeGuard[int]:
-    """Whether it is one of Python's or NumPy's integers; True and 2.0 are never meant as a size or an axis."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_pool(op: str, windows: Windows, x_shape: tuple[int, ...]) -> None:

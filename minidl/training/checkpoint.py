@@ -17,6 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from minidl.backend import get_backend
 from minidl.layers.layer import Layer
 from minidl.optimisers import Optimiser
 
@@ -29,8 +30,9 @@ def save_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
     header: dict[str, Any] = {"format": FORMAT, "memory": memory}
     if optimiser is not None:
         header |= {"optimiser": type(optimiser).__name__, "steps": optimiser.steps}
+        host = get_backend("cpu")
         for kind, named in optimiser.state.items():
-            arrays |= {f"optimiser.{kind}.{name}": _on_host(array) for name, array in named.items()}
+            arrays |= {f"optimiser.{kind}.{name}": host.asarray(array) for name, array in named.items()}
     replace_file(path, lambda temporary: save_file(arrays, temporary, {"minidl": json.dumps(header)}))
 
 
@@ -118,7 +120,3 @@ def _reach_disk(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _on_host(array: Any) -> Any:
-    return array.get() if hasattr(array, "get") else array

@@ -14,7 +14,6 @@ from minidl.layers.chain import Chain
 from minidl.layers.layer import Layer, name_of
 from minidl.modes import no_grad, training_mode
 from minidl.optimisers import Optimiser
-from minidl.tensor import Tensor
 
 DEAD = 0.01  # a signal this small beside that of the input has died
 
@@ -27,7 +26,7 @@ def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) 
     """Name the step and the first layer whose numbers are not finite, for a loss that is not."""
     start = f"step {optimiser.steps + 1}: the loss is {loss}. "
     remedy = f"Lower the learning rate (now {optimiser.learning_rate:g}), or normalise with BatchNorm"
-    if not numpy.isfinite(x.numpy() if isinstance(x, Tensor) else x).all():
+    if not numpy.isfinite(numpy.asarray(x)).all():
         return start + "The input itself holds numbers that are not finite: look at the data"
     broken = first_broken_parameter(model)
     if broken is not None:
@@ -49,7 +48,7 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
     x is a batch of at least two inputs (n, ...). The signal is how much the numbers differ from image to image: the
     standard deviation over the batch, averaged over everything else.
     """
-    at_start = _signal(x.numpy() if isinstance(x, Tensor) else numpy.asarray(x))
+    at_start = _signal(numpy.asarray(x))
     for i, layer, y in _outputs(model, x, step):
         if _signal(y) < DEAD * at_start and isinstance(layer, Layer):
             return (

@@ -9,8 +9,8 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
-from minidl.operands import operands
-from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, is_whole_number, make_windows, output_shape
+from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias
+from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, make_windows, output_shape
 from minidl.tensor import Operand, Tensor, record
 
 Shape = tuple[int, ...]
@@ -34,12 +34,13 @@ def conv2d(
     that many equal parts, each seeing only its own: weight (kh, kw, c / groups, f). ValueError for shapes that do not
     fit together.
     """
-    x, weight, *maybe_bias = operands("conv2d", x, weight, *([] if bias is None else [bias]))
+    x, weight, bias = operands_with_bias("conv2d", x, weight, bias)
     _check_weight("conv2d", weight.shape, groups)
     _check_images("conv2d", x.shape, weight.shape[2] * groups)
     windows = make_windows("conv2d", weight.shape[:2], stride, pad, dilation)
     check_fits("conv2d", windows, *x.shape[1:3])
-    return _forward(x, weight, _checked_bias("conv2d", maybe_bias, weight.shape[3]), windows, groups)
+    check_bias("conv2d", bias, weight.shape[3])
+    return _forward(x, weight, bias, windows, groups)
 
 
 def conv_transpose2d(
@@ -56,7 +57,7 @@ def conv_transpose2d(
     Every pixel of x paints its filters, scaled, into y: the input gradient of the conv2d that turns y's shape into x's
     (Zeiler et al. 2010). out_h = (h - 1) * stride + dilation * (kh - 1) + 1 - top - bottom.
     """
-    x, weight, *maybe_bias = operands("conv_transpose2d", x, weight, *([] if bias is None else [bias]))
+    x, weight, bias = operands_with_bias("conv_transpose2d", x, weight, bias)
     _check_weight("conv_transpose2d", weight.shape, groups)
     _check_images("conv_transpose2d", x.shape, weight.shape[3])
     windows = make_windows("conv_transpose2d", weight.shape[:2], stride, pad, dilation)
@@ -64,8 +65,8 @@ def conv_transpose2d(
     filters = weight.shape[2] * groups
     if out_h < 1 or out_w < 1:
         raise ValueError(f"conv_transpose2d: padding {pad} leaves no pixel of the output ({out_h} x {out_w})")
+    check_bias("conv_transpose2d", bias, filters)
     y = conv2d_input_gradient(x, weight, (x.shape[0], out_h, out_w, filters), windows, groups)
-    bias = _checked_bias("conv_transpose2d", maybe_bias, filters)
     return y if bias is None else y + bias
 
 
@@ -142,11 +143,3 @@ def _check_gradient(
             f"{op}: expected dy {expected} and weight ({windows.height}, {windows.width}, ...) for images {x_shape}, "
             f"got {dy_shape} and {weight_shape}"
         )
-
-
-def _checked_bias(op: str, maybe_bias: list[Tensor], filters: int) -> Tensor | None:
-    for bias in maybe_bias:
-        if bias.shape != (filters,):
-            raise ValueError(f"{op}: expected bias ({filters},), got {bias.shape}")
-        return bias
-    return None

@@ -7,7 +7,7 @@
 Like conv2d and its gradients, the three are closed under differentiation.
 """
 
-from minidl.operands import operands
+from minidl.operands import check_bias, operands, operands_with_bias
 from minidl.tensor import Operand, Tensor, record
 
 
@@ -16,14 +16,12 @@ def dense(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
 
     y[n, o] = bias[o] + sum over i of x[n, i] * weight[i, o]. ValueError for shapes that do not fit together.
     """
-    x, weight, *maybe_bias = operands("dense", x, weight, *([] if bias is None else [bias]))
+    x, weight, bias = operands_with_bias("dense", x, weight, bias)
     if weight.ndim != 2:
         raise ValueError(f"dense: expected weight (in, out), got {weight.shape}")
     if x.ndim != 2 or x.shape[1] != weight.shape[0]:
         raise ValueError(f"dense: expected x (n, {weight.shape[0]}), got {x.shape}; flatten images first")
-    bias = maybe_bias[0] if maybe_bias else None
-    if bias is not None and bias.shape != (weight.shape[1],):
-        raise ValueError(f"dense: expected bias ({weight.shape[1]},), got {bias.shape}")
+    check_bias("dense", bias, weight.shape[1])
     return _forward(x, weight, bias)
 
 
