@@ -16,7 +16,6 @@ from minidl.ops.elementwise import (
     log,
     maximum,
     minimum,
-    relu,
     select,
     sigmoid,
     softplus,
@@ -28,6 +27,7 @@ from minidl.ops.elementwise import (
 from minidl.ops.max_pool2d.op import max_pool2d, max_pool2d_gather, max_pool2d_scatter
 from minidl.ops.mean_pool2d.op import mean_pool2d, mean_pool2d_gradient
 from minidl.ops.reductions import max, mean, min, sum, var
+from minidl.ops.relu.op import relu, relu_gradient
 from minidl.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -47,7 +47,7 @@ __all__ = [
     "conv2d_weight_gradient", "conv_transpose2d", "dense", "dense_input_gradient", "dense_weight_gradient", "divide",
     "dropout", "elu", "exp", "flatten", "gelu", "getitem", "identity", "leakyrelu", "log", "logsoftmax", "matmul",
     "max", "max_pool2d", "max_pool2d_gather", "max_pool2d_scatter", "maximum", "mean", "mean_pool2d",
-    "mean_pool2d_gradient", "min", "minimum", "multiply", "negative", "power", "relu", "reshape", "scatter", "select",
-    "sigmoid", "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish",
-    "tanh", "transpose", "var", "where",
+    "mean_pool2d_gradient", "min", "minimum", "multiply", "negative", "power", "relu", "relu_gradient", "reshape",
+    "scatter", "select", "sigmoid", "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum",
+    "sum_to", "swish", "tanh", "transpose", "var", "where",
 ]  # fmt: skip

@@ -127,6 +127,7 @@ EXAMPLES = [
     # activation functions
     Example(F.identity, numbers(2, 3)),
     Example(F.relu, numbers(2, 3)),
+    Example(F.relu_gradient, numbers(2, 3), y=numbers(2, 3)),
     Example(F.leakyrelu, numbers(2, 3), slope=0.2),
     Example(F.elu, numbers(2, 3), scale=1.5),
     Example(F.sigmoid, numbers(2, 3)),

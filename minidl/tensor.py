@@ -34,8 +34,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__", "_array", "_backward", "_captured", "_inputs", "_op", "backend", "grad", "requires_grad",
-        "version",
+        "__weakref__", "_array", "_backward", "_captured", "_inputs", "_keeps_result", "_op", "backend", "grad",
+        "requires_grad", "version",
     )  # fmt: skip
     __array_ufunc__ = None  # `numpy_array + tensor` is ours to compute
     __hash__ = object.__hash__  # a tensor is a key by what it is, not by its numbers, although == compares those
@@ -64,6 +64,7 @@ class Tensor:
         self._backward: Backward | None = None
         self._op: str | None = None
         self._captured: tuple[tuple[Tensor, int], ...] = ()
+        self._keeps_result = False
 
     @property
     def array(self) -> Array:
@@ -256,14 +257,16 @@ def record(
     """The tensor that a function returns; `name` is the function's, by default that of the one around `backward`.
 
     `backward(dy)` gives one gradient per input, in order (None for an input that needs none). It must not capture the
-    returned tensor: without that cycle, memory is freed by reference counting. The tensors that it does capture are
-    those whose numbers it still needs; backward() refuses to run once one of them has been changed. That holds only as
-    long as `array` shares no memory with another tensor: a view must be copied.
+    returned tensor: without that cycle, memory is freed by reference counting. It captures the tensors whose numbers
+    it still needs, and `array` itself if it needs that; backward() refuses to run once one of them has been changed.
+    That holds only as long as `array` shares no memory with another tensor: a view must be copied.
     """
     y = Tensor(array, backend or inputs[0].backend)
     if is_recording() and any(x.requires_grad for x in inputs):
         y.requires_grad, y._inputs, y._backward, y._op = True, inputs, backward, name or _name(backward)
-        y._captured = tuple((x, x.version) for x in _captured(y._op, backward) if isinstance(x, Tensor))
+        captured = _captured(y._op, backward)
+        y._captured = tuple((x, x.version) for x in captured if isinstance(x, Tensor))
+        y._keeps_result = any(thing is y._array for thing in captured)
     return y
 
 
@@ -371,6 +374,11 @@ def _check_unchanged(node: Tensor) -> None:
                 f"{op_name(node)}: an input of shape {x.shape} was changed in place after it was used, so the gradient "
                 f"would be wrong; call backward() before changing it, or change a copy"
             )
+    if node._keeps_result and node.version:
+        raise RuntimeError(
+            f"{op_name(node)}: its result of shape {node.shape} was changed in place, so the gradient would be wrong; "
+            f"call backward() before changing it, or change a copy"
+        )
 
 
 def _gradients(op: str | None, backward: Backward, dy: Tensor, expected: int) -> tuple[Tensor | None, ...]:

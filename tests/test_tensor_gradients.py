@@ -260,6 +260,17 @@ def test_changing_an_array_that_backward_does_not_need_is_fine(change):
     np.testing.assert_allclose(x.grad.numpy(), (X > 0) + 3 + 1 + np.exp(X))
 
 
+@CHANGES
+def test_changing_a_result_that_its_backward_keeps_is_noticed(change):
+    x = leaf()
+    y = F.relu(x)
+    total = y.sum()
+    change(y)
+    with pytest.raises(RuntimeError, match=r"^relu: its result of shape \(3,\) was changed in place"):
+        total.backward()
+    assert x.grad is None
+
+
 def test_changing_a_constant_that_backward_needs_is_noticed():
     x, factor = leaf(), Tensor(X.copy())
     y = (x * factor).sum()

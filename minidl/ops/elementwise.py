@@ -114,17 +114,6 @@ def identity(x: Operand) -> Tensor:
     return x
 
 
-def relu(x: Operand) -> Tensor:
-    """max(x, 0); its gradient at 0 is 0."""
-    (x,) = operands("relu", x)
-    positive = x.array > 0  # one byte a number is all that backward keeps
-
-    def backward(dy: Tensor) -> tuple[Tensor]:
-        return (select(dy, positive),)
-
-    return record(x.backend.xp.maximum(x.array, 0), (x,), backward)
-
-
 def leakyrelu(x: Operand, slope: float = 0.01) -> Tensor:
     """x for x > 0, else slope * x."""
     (x,) = operands("leakyrelu", x)

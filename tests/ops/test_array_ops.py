@@ -265,6 +265,11 @@ def test_gradient_at_kinks_is_the_documented_choice():
         assert x.grad.item() == expected
 
 
+def test_relu_gradient_wants_the_result_of_relu():
+    with pytest.raises(ValueError, match=r"^relu_gradient: expected y of dy's shape \(2, 3\), got \(3,\)"):
+        F.relu_gradient(Tensor(A), A[0])
+
+
 def test_power_has_gradients_at_zero():
     for exponent, expected in [(0, 0), (1, 1), (2, 0), (3, 0)]:
         x = Tensor(np.zeros(1), requires_grad=True)

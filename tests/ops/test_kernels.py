@@ -213,6 +213,7 @@ def test_momentum_update_of_unlike_arrays_is_refused(shape, dtype, wrong, backen
 # Threads --------------------------------------------------------------------------------------------------------------
 
 LARGE = {
+    "relu": (lambda x, w: F.relu(x) * w, (9999, 7), (7,)),
     "conv2d": (lambda x, w: F.conv2d(x, w, pad=1), (6, 13, 11, 9), (3, 3, 9, 20)),
     "conv2d, many channels": (lambda x, w: F.conv2d(x, w, stride=2), (2, 9, 9, 70), (3, 3, 70, 40)),
     "max_pool2d": (lambda x, w: F.max_pool2d(x, 3, 1, 1) * w, (7, 9, 9, 5), (5,)),

@@ -1,0 +1,31 @@
+"""The rectified linear unit (Nair and Hinton 2010)."""
+
+from minidl.backend import Array
+from minidl.operands import operands
+from minidl.tensor import Operand, Tensor, record
+
+
+def relu(x: Operand) -> Tensor:
+    """max(x, 0); its gradient at 0 is 0. nan stays nan."""
+    (x,) = operands("relu", x)
+    y = x.backend.kernels(__package__).forward(x.array)
+
+    def backward(dy: Tensor) -> tuple[Tensor]:
+        return (relu_gradient(dy, y),)  # where y > 0, so was x, which need not be kept
+
+    return record(y, (x,), backward)
+
+
+def relu_gradient(dy: Operand, y: Array) -> Tensor:
+    """dy where y > 0, else 0, whatever dy is there: y is what relu returned. y is not copied: leave it as it is.
+
+    ValueError when the shapes differ.
+    """
+    (dy,) = operands("relu_gradient", dy)
+    if dy.shape != y.shape:
+        raise ValueError(f"relu_gradient: expected y of dy's shape {dy.shape}, got {y.shape}")
+
+    def backward(ddx: Tensor) -> tuple[Tensor]:
+        return (relu_gradient(ddx, y),)  # linear: its own transpose
+
+    return record(dy.backend.kernels(__package__).gradient(dy.array, y), (dy,), backward)
