@@ -1,69 +1,201 @@
-"""The inner loops of the CPU kernels, in Numba, shaped so that LLVM turns them into full-width vector instructions.
+"""Vectors in Numba: the numbers that one instruction of the processor handles together, and what can be done with them.
 
-What makes them fast: the innermost loop runs along contiguous memory and does eight multiply-adds for each number that
-it loads and stores again, so that the arithmetic units, and not the memory, set the pace. All of them add to what is
-there, and in a fixed order: results do not depend on the number of threads.
+A processor adds or multiplies 4, 8 or 16 floats in one instruction; its vector registers are that wide. Left to itself,
+the compiler finds such instructions for simple loops, but keeps no tile of sums in registers, which is what makes a
+matrix product fast. So this file gives Numba a type of its own, Vector, which lives in one register:
+
+    load(array, i)              array[i], array[i + 1], ... as a vector, from a one-dimensional array
+    store(array, i, vector)     the way back
+    splat(array, i)             array[i] in every lane
+    zeros(array)                zero in every lane
+    a + b, a - b, 2.0 * a       lane by lane
+    multiply_add(a, b, c)       a * b + c, rounded once
+    at_least(a, low)            the larger one; nan stays nan
+    copy(a, i, b, j, count)     b[j], b[j + 1], ... = a[i], a[i + 1], ...
+    lanes(array)                how many numbers a vector of this array's type holds; lane_count(dtype) outside of Numba
+
+Nothing checks the indices: what calls these functions must stay inside the array.
+
+Each function says which LLVM instruction it stands for, by way of Numba's @intrinsic: the first function gets the types
+and returns the signature, the second one writes the instruction. LLVM splits vectors that are too wide for a processor
+and fits them to its own, so this is right everywhere and fast where the width below is right.
 """
 
-from numba import njit
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils, codegen, config
+from numba.extending import intrinsic, models, overload, register_model
 
 CONTRACT = {"contract"}  # a * b + c may become one instruction, rounded once
 
 
-@njit(fastmath=CONTRACT, cache=True)
-def add_row_products(y, y_rows, y_first, a, a_rows, a_first, b, b_first, width):
-    """y[y_rows[r]] += a[a_rows[r]] @ b for every r, in `width` columns of y and of b (k, _), counted from their first.
-
-    Eight rows of b stay in the first-level cache while all the rows of y pass by.
-    """
-    inner, b_last = b.shape[0], b_first + width
-    whole = inner - inner % 8
-    for k in range(0, whole, 8):
-        b0, b1 = b[k, b_first:b_last], b[k + 1, b_first:b_last]
-        b2, b3 = b[k + 2, b_first:b_last], b[k + 3, b_first:b_last]
-        b4, b5 = b[k + 4, b_first:b_last], b[k + 5, b_first:b_last]
-        b6, b7 = b[k + 6, b_first:b_last], b[k + 7, b_first:b_last]
-        for r in range(y_rows.size):
-            y_row, a_row = y[y_rows[r], y_first : y_first + width], a[a_rows[r], a_first + k : a_first + k + 8]
-            a0, a1, a2, a3, a4, a5, a6, a7 = (
-                a_row[0], a_row[1], a_row[2], a_row[3], a_row[4], a_row[5], a_row[6], a_row[7],
-            )  # fmt: skip
-            for f in range(width):
-                y_row[f] += ((a0 * b0[f] + a1 * b1[f]) + (a2 * b2[f] + a3 * b3[f])) + (
-                    (a4 * b4[f] + a5 * b5[f]) + (a6 * b6[f] + a7 * b7[f])
-                )
-    for k in range(whole, inner):
-        b_row = b[k, b_first:b_last]
-        for r in range(y_rows.size):
-            y_row, factor = y[y_rows[r], y_first : y_first + width], a[a_rows[r], a_first + k]
-            for f in range(width):
-                y_row[f] += factor * b_row[f]
+def _register_bytes() -> int:
+    """The width of the vector registers of the processor that Numba compiles for."""
+    features = codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    if "+avx512f" in features:
+        return 64
+    return 32 if "+avx" in features else 16
 
 
-@njit(fastmath=CONTRACT, cache=True)
-def add_outer_products(y, a, a_rows, a_first, b, b_rows, b_first):
-    """y[k] += sum over r of a[a_rows[r], a_first + k] * b[b_rows[r], b_first:], with y (k, f); a and b may be wider."""
-    width, b_last = y.shape[1], b_first + y.shape[1]
-    pairs = a_rows.size
-    whole = pairs - pairs % 8
-    for r in range(0, whole, 8):
-        q0, q1, q2, q3 = a_rows[r], a_rows[r + 1], a_rows[r + 2], a_rows[r + 3]
-        q4, q5, q6, q7 = a_rows[r + 4], a_rows[r + 5], a_rows[r + 6], a_rows[r + 7]
-        b0, b1 = b[b_rows[r], b_first:b_last], b[b_rows[r + 1], b_first:b_last]
-        b2, b3 = b[b_rows[r + 2], b_first:b_last], b[b_rows[r + 3], b_first:b_last]
-        b4, b5 = b[b_rows[r + 4], b_first:b_last], b[b_rows[r + 5], b_first:b_last]
-        b6, b7 = b[b_rows[r + 6], b_first:b_last], b[b_rows[r + 7], b_first:b_last]
-        for k in range(y.shape[0]):
-            y_row = y[k]
-            a0, a1, a2, a3 = a[q0, a_first + k], a[q1, a_first + k], a[q2, a_first + k], a[q3, a_first + k]
-            a4, a5, a6, a7 = a[q4, a_first + k], a[q5, a_first + k], a[q6, a_first + k], a[q7, a_first + k]
-            for f in range(width):
-                y_row[f] += ((a0 * b0[f] + a1 * b1[f]) + (a2 * b2[f] + a3 * b3[f])) + (
-                    (a4 * b4[f] + a5 * b5[f]) + (a6 * b6[f] + a7 * b7[f])
-                )
-    for r in range(whole, pairs):
-        b_row = b[b_rows[r], b_first:b_last]
-        for k in range(y.shape[0]):
-            y_row, factor = y[k], a[a_rows[r], a_first + k]
-            for f in range(width):
-                y_row[f] += factor * b_row[f]
+REGISTER_BYTES = _register_bytes()
+
+
+def lane_count(dtype: np.dtype) -> int:
+    """How many numbers of this type a vector holds."""
+    return REGISTER_BYTES // dtype.itemsize
+
+
+class Vector(types.Type):
+    """The Numba type of a vector register full of `dtype`."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        self.lanes = REGISTER_BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Vector({dtype} x {self.lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        number = ir.FloatType() if vector.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, vector, ir.VectorType(number, vector.lanes))
+
+
+def _pointer(context, builder, array_type, array, index, element):
+    """The address of array[index], as that of an `element`."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), element.as_pointer())
+
+
+def _filled(builder, vector, number):
+    """`number` in every lane."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first_lane = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+    one = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, undefined, first_lane)
+
+
+@intrinsic
+def load(typing, array, index):
+    vector = Vector(array.dtype)
+
+    def write(context, builder, signature, arguments):
+        element = context.get_value_type(vector)
+        pointer = _pointer(context, builder, array, *arguments, element)
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return vector(array, types.intp), write
+
+
+@intrinsic
+def store(typing, array, index, vector):
+    def write(context, builder, signature, arguments):
+        pointer = _pointer(context, builder, array, *arguments[:2], context.get_value_type(vector))
+        builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), write
+
+
+@intrinsic
+def splat(typing, array, index):
+    vector = Vector(array.dtype)
+
+    def write(context, builder, signature, arguments):
+        element = context.get_value_type(vector)
+        number = builder.load(_pointer(context, builder, array, *arguments, element.element))
+        return _filled(builder, element, number)
+
+    return vector(array, types.intp), write
+
+
+@intrinsic
+def zeros(typing, array):
+    vector = Vector(array.dtype)
+
+    def write(context, builder, signature, arguments):
+        return ir.Constant(context.get_value_type(vector), None)
+
+    return vector(array), write
+
+
+@intrinsic
+def lanes(typing, array):
+    def write(context, builder, signature, arguments):
+        return ir.Constant(context.get_value_type(types.intp), Vector(array.dtype).lanes)
+
+    return types.intp(array), write
+
+
+@intrinsic
+def multiply_add(typing, a, b, c):
+    def write(context, builder, signature, arguments):
+        element = context.get_value_type(a)
+        name = f"llvm.fma.v{a.lanes}f{a.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(element, [element] * 3), name)
+        return builder.call(function, arguments)
+
+    return a(a, b, c), write
+
+
+@intrinsic
+def _add(typing, a, b):
+    return a(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments)
+
+
+@intrinsic
+def _subtract(typing, a, b):
+    return a(a, b), lambda context, builder, signature, arguments: builder.fsub(*arguments)
+
+
+@intrinsic
+def _scale(typing, factor, vector):
+    def write(context, builder, signature, arguments):
+        number = context.cast(builder, arguments[0], factor, vector.dtype)
+        return builder.fmul(_filled(builder, arguments[1].type, number), arguments[1])
+
+    return vector(factor, vector), write
+
+
+@intrinsic
+def at_least(typing, a, low):
+    def write(context, builder, signature, arguments):
+        smaller = builder.fcmp_ordered("<", *arguments)  # not for nan, which stays
+        return builder.select(smaller, arguments[1], arguments[0])
+
+    return a(a, low), write
+
+
+@overload(operator.add, inline="always")
+def _add_vectors(a, b):
+    if isinstance(a, Vector) and a == b:
+        return lambda a, b: _add(a, b)
+    return None
+
+
+@overload(operator.sub, inline="always")
+def _subtract_vectors(a, b):
+    if isinstance(a, Vector) and a == b:
+        return lambda a, b: _subtract(a, b)
+    return None
+
+
+@overload(operator.mul, inline="always")
+def _scale_vector(factor, vector):
+    if isinstance(factor, types.Float) and isinstance(vector, Vector):
+        return lambda factor, vector: _scale(factor, vector)
+    return None
+
+
+@njit(inline="always")  # a call would take as long as the copying
+def copy(source, s_first, target, t_first, count):
+    """target[t_first + i] = source[s_first + i] for i < count, a vector at a time."""
+    lane = lanes(source)
+    whole = count - count % lane
+    for i in range(0, whole, lane):
+        store(target, t_first + i, load(source, s_first + i))
+    for i in range(whole, count):
+        target[t_first + i] = source[s_first + i]

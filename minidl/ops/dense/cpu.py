@@ -1,4 +1,4 @@
-"""Numba: three matrix products from the building blocks that convolution uses, so that no other library's threads run.
+"""Numba: three matrix products, each by blocks that stay in the caches of the thread that works on them.
 
 Threads share the work by parts of the result, each summed in a fixed order: the result is the same for any number.
 """
@@ -7,51 +7,94 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from minidl.ops.simd import CONTRACT, add_outer_products, add_row_products
+from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
+from minidl.ops.simd import copy, lanes
 
-COLUMNS = 256  # of y, that a thread works on at a time: eight rows of them stay in the first-level cache
-ROWS = 8  # of dweight, that a thread works on at a time
-FEATURES = 64  # rows of the transposed dx, that a thread works on at a time
+PANELS = 8  # of the weight, that a thread works on at a time
+DEPTH = 256  # rows of them
+BLOCK = 22 * ROWS  # samples
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray) -> NDArray:
     y = np.empty((len(x), weight.shape[1]), x.dtype)
-    y[:] = bias
-    _forward(x, weight, y)
+    _multiply(*_spread(x), weight, False, bias, y)
     return y
 
 
 def input_gradient(dy: NDArray, weight: NDArray) -> NDArray:
-    """dx.T = weight @ dy.T, in which the rows to add up are contiguous."""
-    transposed = np.zeros((weight.shape[0], len(dy)), dy.dtype)
-    _input_gradient(np.ascontiguousarray(dy.T), weight, transposed)
-    return np.ascontiguousarray(transposed.T)
+    dx = np.empty((len(dy), weight.shape[0]), dy.dtype)
+    _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx)
+    return dx
 
 
 def weight_gradient(dy: NDArray, x: NDArray) -> NDArray:
-    dweight = np.zeros((x.shape[1], dy.shape[1]), dy.dtype)
-    _weight_gradient(dy, x, dweight)
+    dweight = np.empty((x.shape[1], dy.shape[1]), dy.dtype)
+    _weight_gradient(*_spread(dy), *_spread(x), len(x), dweight)
     return dweight
 
 
-@njit(parallel=True, fastmath=CONTRACT, cache=True)
-def _forward(x, weight, y):
-    samples = np.arange(len(x))
-    for part in prange((y.shape[1] + COLUMNS - 1) // COLUMNS):
-        first, last = part * COLUMNS, min((part + 1) * COLUMNS, y.shape[1])
-        add_row_products(y, samples, first, x, samples, 0, weight, first, last - first)
+def _spread(x: NDArray) -> tuple[NDArray, int]:
+    """x in rows of whole tiles that are never a power of two apart, which would share one place in the cache.
+
+    Returns the rows, one behind the other, and the distance from one to the next.
+    """
+    width = panel_width(x.dtype)
+    spread = np.zeros((rounded_up(len(x), ROWS), rounded_up(x.shape[1] + ROWS, width) + width), x.dtype)
+    spread[: len(x), : x.shape[1]] = x
+    return spread.reshape(-1), spread.shape[1]
 
 
-@njit(parallel=True, fastmath=CONTRACT, cache=True)
-def _input_gradient(dy_transposed, weight, dx_transposed):
-    for part in prange((len(weight) + FEATURES - 1) // FEATURES):
-        features = np.arange(part * FEATURES, min((part + 1) * FEATURES, len(weight)))
-        add_row_products(dx_transposed, features, 0, weight, features, 0, dy_transposed, 0, dy_transposed.shape[1])
+@njit(parallel=True, cache=True)
+def _multiply(x, x_step, weight, transposed, bias, y):
+    """y = x @ weight + bias, or x @ weight.T + bias."""
+    panel = 2 * lanes(x)
+    (samples, outputs), inner, columns = y.shape, weight.shape[1] if transposed else weight.shape[0], PANELS * panel
+    blocks = (samples + BLOCK - 1) // BLOCK
+    for task in prange((outputs + columns - 1) // columns):
+        first, last = task * columns, min((task + 1) * columns, outputs)
+        panels = np.zeros(DEPTH * columns, x.dtype)
+        products = np.zeros(blocks * BLOCK * columns, x.dtype)
+        for k in range(0, inner, DEPTH):
+            depth = min(DEPTH, inner - k)
+            _copy_panels(weight, transposed, k, depth, first, last, panel, panels)
+            for f in range(0, last - first, panel):
+                for row in range(0, samples, ROWS):
+                    multiply_rows(
+                        products, row * columns + f, columns, x, row * x_step + k, x_step, panels, f * depth, depth, True
+                    )
+        for row in range(samples):
+            for f in range(last - first):
+                y[row, first + f] = products[row * columns + f] + bias[first + f]
 
 
-@njit(parallel=True, fastmath=CONTRACT, cache=True)
-def _weight_gradient(dy, x, dweight):
-    samples = np.arange(len(x))
-    for part in prange((len(dweight) + ROWS - 1) // ROWS):
-        first, last = part * ROWS, min((part + 1) * ROWS, len(dweight))
-        add_outer_products(dweight[first:last], x, samples, first, dy, samples, 0)
+@njit
+def _copy_panels(weight, transposed, k_first, depth, first, last, panel, panels):
+    """panels[panel][k][f], from weight (k, f) or, transposed, (f, k)."""
+    flat = weight.reshape(-1)
+    for f in range(0, last - first, panel):
+        width = min(panel, last - first - f)
+        if transposed:
+            for g in range(width):
+                source, start = weight[first + f + g, k_first : k_first + depth], f * depth + g
+                for k in range(depth):
+                    panels[start + k * panel] = source[k]
+        else:
+            for k in range(depth):
+                copy(flat, (k_first + k) * weight.shape[1] + first + f, panels, f * depth + k * panel, width)
+
+
+@njit(parallel=True, cache=True)
+def _weight_gradient(dy, dy_step, x, x_step, samples, dweight):
+    panel, (inputs, outputs), flat = 2 * lanes(x), dweight.shape, dweight.reshape(-1)
+    for task in prange((inputs + BLOCK - 1) // BLOCK):
+        edge = np.empty(ROWS * panel, x.dtype)
+        for first in range(0, outputs, PANELS * panel):
+            for c in range(task * BLOCK, min((task + 1) * BLOCK, inputs), ROWS):
+                for f in range(first, min(first + PANELS * panel, outputs), panel):
+                    if c + ROWS <= inputs and f + panel <= outputs:
+                        multiply_columns(flat, c * outputs + f, outputs, x, c, x_step, dy, f, dy_step, samples, False)
+                    else:  # the tile reaches over the edge of dweight
+                        multiply_columns(edge, 0, panel, x, c, x_step, dy, f, dy_step, samples, False)
+                        for i in range(min(ROWS, inputs - c)):
+                            for j in range(min(panel, outputs - f)):
+                                dweight[c + i, f + j] = edge[i * panel + j]

@@ -1,0 +1,108 @@
+"""Winograd's algorithm and products of patches, each made to compute what the other usually would."""
+
+import numpy as np
+import pytest
+
+from minidl.ops.conv2d import cpu, patchwise, reference, winograd
+from minidl.ops.windows import Windows, make_windows
+
+TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
+
+# n, h, w, channels, filters, padding: whole tiles and broken ones, channels that fill vectors and that do not
+SHAPES = [
+    (2, 8, 8, 16, 16, 1),
+    (3, 5, 7, 17, 33, 1),
+    (2, 4, 4, 100, 70, 1),
+    (1, 3, 3, 3, 5, 1),
+    (1, 1, 1, 1, 1, 1),
+    (9, 9, 6, 70, 20, 1),
+    (2, 6, 7, 9, 11, 0),
+    (2, 6, 7, 9, 11, 2),
+    (2, 6, 7, 9, 11, (0, 1, 2, 0)),
+    (70, 4, 4, 8, 40, 1),
+]
+
+
+def problem(n, h, w, channels, filters, pad, dtype):
+    random = np.random.default_rng(0)
+    windows = make_windows("conv2d", 3, 1, pad)
+    x, weight, bias = (
+        random.standard_normal(shape).astype(dtype)
+        for shape in [(n, h, w, channels), (3, 3, channels, filters), (filters,)]
+    )
+    y = reference.forward(x, weight, bias, windows, 1)
+    return x, weight, bias, random.standard_normal(y.shape).astype(dtype), windows
+
+
+def passes(monkeypatch, side, x, weight, bias, dy, windows):
+    """All three passes with tiles of one side, or 0 for patches."""
+    monkeypatch.setattr(cpu, "tile_side", lambda *_: side)
+    return (
+        cpu.forward(x, weight, bias, windows, 1),
+        cpu.input_gradient(dy, weight, x.shape, windows, 1),
+        cpu.weight_gradient(dy, x, weight.shape, windows, 1),
+    )
+
+
+def expected_passes(x, weight, bias, dy, windows):
+    return (
+        reference.forward(x, weight, bias, windows, 1),
+        reference.input_gradient(dy, weight, x.shape, windows, 1),
+        reference.weight_gradient(dy, x, weight.shape, windows, 1),
+    )
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("side", [0, 2, 4])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_path_computes_the_same(monkeypatch, shape, side, dtype):
+    case = problem(*shape, dtype)
+    for computed, expected in zip(passes(monkeypatch, side, *case), expected_passes(*case), strict=True):
+        assert computed.dtype == dtype
+        np.testing.assert_allclose(computed, expected, atol=TOLERANCE[dtype] * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("side", [0, 2, 4])
+def test_work_in_several_parts_computes_the_same(monkeypatch, side):
+    """So few numbers at a time that tiles, channels and positions are split."""
+    monkeypatch.setattr(winograd, "PART", 2**15)
+    case = problem(70, 8, 6, 20, 40, 1, "float64")
+    for computed, expected in zip(passes(monkeypatch, side, *case), expected_passes(*case), strict=True):
+        np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("side", "windows", "groups", "channels", "filters", "image"),
+    [
+        (4, Windows(3, 3, top=1, left=1), 1, 64, 64, (32, 32)),
+        (4, Windows(3, 3, top=1, left=1), 1, 512, 512, (4, 4)),
+        (2, Windows(3, 3, top=1, left=1), 1, 512, 512, (2, 2)),
+        (2, Windows(3, 3, top=1, left=1), 1, 64, 64, (6, 6)),
+        (0, Windows(3, 3, top=1, left=1), 1, 512, 512, (1, 1)),
+        (0, Windows(3, 3, top=1, left=1), 1, 3, 64, (32, 32)),
+        (0, Windows(3, 3, stride_h=2, stride_w=2), 1, 64, 64, (32, 32)),
+        (0, Windows(3, 3, dilation_h=2), 1, 64, 64, (32, 32)),
+        (0, Windows(3, 3), 2, 64, 64, (32, 32)),
+        (0, Windows(1, 1), 1, 64, 64, (32, 32)),
+        (0, Windows(3, 3, top=3), 1, 64, 64, (32, 32)),
+    ],
+)
+def test_the_path_with_the_fewest_multiplications_is_chosen(side, windows, groups, channels, filters, image):
+    assert cpu.tile_side(windows, groups, channels, filters, (1, *image, filters)) == side
+
+
+@pytest.mark.parametrize("side", [0, 2, 4])
+def test_nan_reaches_the_outputs_that_see_it_and_no_other_image(monkeypatch, side):
+    x, weight, bias, dy, windows = problem(2, 8, 8, 8, 8, 1, "float32")
+    x[1, 4, 4, 3] = np.nan
+    y, _, _ = passes(monkeypatch, side, x, weight, bias, dy, windows)
+    assert np.isnan(y[1, 3:6, 3:6]).all()
+    assert np.isfinite(y[0]).all()
+
+
+def test_patchwise_sums_do_not_depend_on_how_many_positions_there_are(monkeypatch):
+    """Positions are split into parts, whose sums are added up: also with fewer positions than parts."""
+    monkeypatch.setattr(patchwise, "PARTS", 7)
+    case = problem(3, 20, 20, 3, 5, 1, "float64")
+    for computed, expected in zip(passes(monkeypatch, 0, *case), expected_passes(*case), strict=True):
+        np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
