@@ -33,6 +33,7 @@ from minidl.layers import (
 )
 from minidl.layers.moving import cpu, gpu
 from minidl.modes import no_grad, training_mode
+from minidl.ops.threads import set_threads
 from minidl.randomness import seed
 from minidl.tensor import Tensor, grad
 
@@ -41,6 +42,6 @@ __version__ = "0.1.0"
 __all__ = [
     "BatchNorm", "Chain", "Conv", "Dense", "Dropout", "GlobalMeanPool", "Layer", "MaxPool", "MeanPool",
     "SkipConnection", "Tensor", "check_gradients", "cpu", "elu", "flatten", "gelu", "gpu", "grad", "identity",
-    "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "sigmoid", "softmax", "softplus", "swish", "tanh",
-    "training_mode", "use_backend",
+    "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "set_threads", "sigmoid", "softmax", "softplus", "swish",
+    "tanh", "training_mode", "use_backend",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
 """Numba: the definition, image by image on all threads; the innermost loop runs along the channels."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.compiling import compiled
 from minidl.ops.windows import Windows, output_shape
 
 
@@ -20,7 +21,7 @@ def gradient(dy: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray
     return dx
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _forward(x, y, windows, share):
     n, out_h, out_w, channels = y.shape
     _, h, w, _ = x.shape
@@ -33,7 +34,7 @@ def _forward(x, y, windows, share):
                             y[m, i, j, c] += share * x[m, row, column, c]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _gradient(dy, dx, windows, share):
     n, out_h, out_w, channels = dy.shape
     _, h, w, _ = dx.shape
@@ -46,7 +47,7 @@ def _gradient(dy, dx, windows, share):
                             dx[m, row, column, c] += share * dy[m, i, j, c]
 
 
-@njit(cache=True)
+@compiled
 def _span(position, stride, before, taps, size):
     """The pixels under a window along one axis, from the first to one past the last, padding left out."""
     start = position * stride - before

@@ -1,0 +1,159 @@
+"""Compiled kernels on disk, in the user's cache, so that a processor compiles each of them once.
+
+Numba keeps compiled functions too, but beside the source file, which may not be writable and goes when minidl is
+installed anew, and it does not notice when a file that the source imports changes. So here the folder is named after
+all that compiled code depends on, first of all the text of every file in minidl/ops.
+
+In the folder, each kernel has files of its own for each processor and each list of argument types. (Numba numbers them;
+two processes that save at the same time may give one number to two kernels.) Numba's part is to write a file under
+another name and then move it, so that nobody reads half of one.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.compiler import CompileResult
+
+from minidl.folders import cache_folder
+
+FOLDERS_KEPT = 5  # those used last: of a few environments, or of the branches that someone works on
+
+
+def hash_of_sources() -> str:
+    """Stands for the text of all files in minidl/ops."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        text = file.read_bytes()
+        digest.update(f"{file.relative_to(folder).as_posix()} {len(text)}\n".encode() + text)
+    return digest.hexdigest()
+
+
+SOURCES = hash_of_sources()  # taken now: kernel files import this one before they are read themselves
+
+
+@cache
+def kernel_folder() -> Path:
+    """The folder of these sources and these libraries. RuntimeError when the user has no home folder."""
+    if numba.config.CACHE_DIR and not os.environ.get("MINIDL_CACHE_DIR"):
+        parent = Path(numba.config.CACHE_DIR).absolute() / "minidl-kernels"
+    else:
+        parent = cache_folder() / "kernels"
+    python = EXTENSION_SUFFIXES[0]  # version and binary interface, as in ".cpython-311-x86_64-linux-gnu.so"
+    libraries = [numba.__version__, llvmlite.__version__, numpy.__version__, numba.config.USING_SVML]
+    return parent / _hash([SOURCES, python, *libraries])
+
+
+def _hash(key: object) -> str:
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+
+
+class KernelCache(FunctionCache):
+    """What Numba asks for a function before it compiles it, and hands the result to; takes the place of its own cache.
+
+    Of FunctionCache, only the key is used: argument types, processor and its features, bytecode.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        if not function.__module__.startswith("minidl.ops."):
+            raise ValueError(f"compiled: expected a function of minidl/ops, whose changes are noticed, got "
+                             f"{function.__module__}.{function.__name__}")  # fmt: skip
+        self._py_func = function
+        self._name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}"
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """The function compiled for these argument types, or None."""
+        target.refresh()  # Numba's own cache does so: the parts of Numba that the compiled code calls must be there
+        compiled = self._load(self._index_key(signature, target.codegen()), target)
+        if compiled is None:
+            progress.begin(self._name)
+        return compiled
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep what was compiled. A folder that cannot be written is reported, once."""
+        progress.end()
+        if compiled.library.has_dynamic_globals:
+            raise ValueError(f"compiled: {self._name} uses an address of this process, such as that of a large global "
+                             f"array, which cannot be kept on disk; make it an argument")  # fmt: skip
+        if hash_of_sources() != SOURCES:  # a file was edited while this process ran, so nobody knows which text this is
+            return
+        key = self._index_key(signature, compiled.codegen)
+        try:
+            kernel_folder().mkdir(parents=True, exist_ok=True)
+            self._file(key).save(key, compiled._reduce())
+            _remove_old_folders()
+        except (OSError, RuntimeError) as error:  # the latter from kernel_folder()
+            _say_that_nothing_is_kept(str(error))
+
+    def _load(self, key: Any, target: Any) -> Any:
+        try:
+            _mark_as_used()
+            data = self._file(key).load(key)
+            return None if data is None else CompileResult._rebuild(target, *data)
+        except Exception:  # no folder, or a damaged file, which can fail in any way: compile, and write it anew
+            return None
+
+    def _file(self, key: object) -> IndexDataCacheFile:
+        return IndexDataCacheFile(str(kernel_folder()), f"{self._name}-{_hash(key)}", SOURCES)
+
+
+@cache  # once a process
+def _mark_as_used() -> None:
+    with suppress(OSError):
+        os.utime(kernel_folder())
+
+
+@cache
+def _remove_old_folders() -> None:
+    with suppress(OSError):  # another process may be doing the same
+        folders = sorted(kernel_folder().parent.iterdir(), key=os.path.getmtime)
+        for folder in folders[:-FOLDERS_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _say_that_nothing_is_kept(reason: str) -> None:
+    print(f"minidl: compiled kernels cannot be kept ({reason}), so each run compiles them again; let the environment "
+          f"variable MINIDL_CACHE_DIR name a folder that can be written", file=sys.stderr)  # fmt: skip
+
+
+class Progress:
+    """Says on stderr that kernels are being compiled: on a terminal for as long as it lasts, in a file in one line."""
+
+    LINE = "minidl: compiling kernels for this processor, once (about 20 s)…"
+
+    def __init__(self) -> None:
+        self.names: list[str] = []  # a kernel, and the functions it calls that are compiled on the way
+        self.width = 0
+        self.said = False
+
+    def begin(self, name: str) -> None:
+        self.names.append(name)
+        self._show()
+
+    def end(self) -> None:
+        self.names.pop()
+        self._show()
+
+    def _show(self) -> None:
+        if sys.__stderr__ and sys.stderr is sys.__stderr__ and sys.stderr.isatty():
+            text = f"{self.LINE} {self.names[0]}" if self.names else ""
+            print(f"\r{text.ljust(self.width)}", end="" if text else "\r", file=sys.stderr, flush=True)
+            self.width = len(text)
+        elif not self.said:  # progress bars, too, replace sys.stderr: they print whole lines above themselves
+            print(self.LINE, file=sys.stderr)
+        self.said = True
+
+
+progress = Progress()
