@@ -150,6 +150,7 @@ POOLS = [
     ],
     Example(F.max_pool2d, distinct(1, 17, 17, 1), size=17),  # 289 taps: more than one byte can number
     Example(F.max_pool2d, distinct(1, 1, 1, 1), size=1),
+    Example(F.max_pool2d, distinct(2, 6, 4, 19), size=2),  # each pixel in one window
     Example(F.max_pool2d_gather, numbers(2, 3, 3, 2),
             choice=taps(4, 2, 2, 2, 2), windows=make_windows("max_pool2d", 2, 1)),
     Example(F.max_pool2d_scatter, numbers(2, 2, 2, 2),

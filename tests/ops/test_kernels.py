@@ -217,6 +217,7 @@ LARGE = {
     "conv2d": (lambda x, w: F.conv2d(x, w, pad=1), (6, 13, 11, 9), (3, 3, 9, 20)),
     "conv2d, many channels": (lambda x, w: F.conv2d(x, w, stride=2), (2, 9, 9, 70), (3, 3, 70, 40)),
     "max_pool2d": (lambda x, w: F.max_pool2d(x, 3, 1, 1) * w, (7, 9, 9, 5), (5,)),
+    "max_pool2d, halving": (lambda x, w: F.max_pool2d(x, 2) * w, (7, 8, 10, 5), (5,)),
     "mean_pool2d": (lambda x, w: F.mean_pool2d(x, 3, 1, 1) * w, (7, 9, 9, 5), (5,)),
     "batch_norm": (lambda x, w: F.batch_norm(x, w, w)[0], (999, 7), (7,)),
     "softmax": (lambda x, w: F.softmax(x * w), (99, 7), (7,)),

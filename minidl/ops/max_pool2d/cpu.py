@@ -1,4 +1,8 @@
-"""Numba: the definition, image by image on all threads; the innermost loop runs along the channels."""
+"""Numba: the definition, image by image on all threads; the innermost loop runs along the channels.
+
+The pool that halves the image, as all of VGG's do, has kernels of its own: its four taps are looked at together, and
+since each pixel is in one window only, its gradient is written once.
+"""
 
 import numpy as np
 from numba import njit, prange
@@ -6,12 +10,17 @@ from numpy.typing import NDArray
 
 from minidl.ops.windows import Windows, choice_dtype, output_shape
 
+HALVING = Windows(2, 2, stride_h=2, stride_w=2)
+
 
 def forward(x: NDArray, windows: Windows) -> tuple[NDArray, NDArray]:
     n, h, w, c = x.shape
     shape = (n, *output_shape(windows, h, w), c)
     y, choice = np.empty(shape, x.dtype), np.empty(shape, choice_dtype(windows))
-    _forward(x, y, choice, windows)
+    if windows == HALVING:
+        _forward_halving(x, y, choice)
+    else:
+        _forward(x, y, choice, windows)
     return y, choice
 
 
@@ -22,9 +31,49 @@ def gather(x: NDArray, choice: NDArray, windows: Windows) -> NDArray:
 
 
 def scatter(dy: NDArray, choice: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray:
-    dx = np.zeros(x_shape, dy.dtype)
-    _scatter(dy, choice, dx, windows)
+    if windows == HALVING and x_shape[1] % 2 == x_shape[2] % 2 == 0:  # no pixel is left over
+        dx = np.empty(x_shape, dy.dtype)
+        _scatter_halving(dy, choice, dx)
+    else:
+        dx = np.zeros(x_shape, dy.dtype)
+        _scatter(dy, choice, dx, windows)
     return dx
+
+
+@njit(cache=True)
+def _larger(value, tap, largest, chosen):
+    """The larger number with its tap; at a tie the earlier one. nan counts as larger, so that it cannot disappear."""
+    better = (not value <= largest) & (largest == largest)
+    return value if better else largest, tap if better else chosen
+
+
+@njit(parallel=True, cache=True)
+def _forward_halving(x, y, choice):
+    n, out_h, out_w, channels = y.shape
+    zero, one, two, three = np.uint8(0), np.uint8(1), np.uint8(2), np.uint8(3)
+    for m in prange(n):
+        for i in range(out_h):
+            upper, lower = x[m, 2 * i], x[m, 2 * i + 1]
+            for j in range(out_w):
+                left, right = 2 * j, 2 * j + 1
+                for c in range(channels):
+                    best, tap = _larger(upper[right, c], one, upper[left, c], zero)
+                    best, tap = _larger(lower[left, c], two, best, tap)
+                    y[m, i, j, c], choice[m, i, j, c] = _larger(lower[right, c], three, best, tap)
+
+
+@njit(parallel=True, cache=True)
+def _scatter_halving(dy, choice, dx):
+    n, out_h, out_w, channels = dy.shape
+    zero = dy.dtype.type(0)
+    for m in prange(n):
+        for i in range(out_h):
+            for j in range(out_w):
+                for tap in range(4):
+                    pixel = dx[m, 2 * i + tap // 2, 2 * j + tap % 2]
+                    for c in range(channels):
+                        number = dy[m, i, j, c]  # read in any case, so that the compiler finds vector instructions
+                        pixel[c] = number if choice[m, i, j, c] == tap else zero
 
 
 @njit(parallel=True, cache=True)
@@ -43,11 +92,10 @@ def _forward(x, y, choice, windows):
                             continue
                         tap = ki * windows.width + kj
                         for c in range(channels):
-                            value, best = x[m, row, column, c], y[m, i, j, c]
-                            # nan counts as the largest, so that it cannot disappear; the first of equal ones wins
-                            better = first or value > best or (value != value and best == best)
-                            y[m, i, j, c] = value if better else best
-                            choice[m, i, j, c] = tap if better else choice[m, i, j, c]
+                            value, best, chosen = x[m, row, column, c], y[m, i, j, c], choice[m, i, j, c]
+                            y[m, i, j, c], choice[m, i, j, c] = (
+                                (value, tap) if first else _larger(value, tap, best, chosen)
+                            )
                         first = False
 
 
