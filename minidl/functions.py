@@ -2,7 +2,14 @@
 
 from minidl.ops.arithmetic import add, divide, matmul, multiply, negative, power, subtract
 from minidl.ops.batch_norm.op import batch_norm
-from minidl.ops.conv2d.op import conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv_transpose2d
+from minidl.ops.conv2d.op import (
+    conv2d,
+    conv2d_input_gradient,
+    conv2d_relu,
+    conv2d_relu_max_pool2d,
+    conv2d_weight_gradient,
+    conv_transpose2d,
+)
 from minidl.ops.dense.op import dense, dense_input_gradient, dense_weight_gradient
 from minidl.ops.dropout.op import dropout
 from minidl.ops.elementwise import (
@@ -28,6 +35,7 @@ from minidl.ops.max_pool2d.op import max_pool2d, max_pool2d_gather, max_pool2d_s
 from minidl.ops.mean_pool2d.op import mean_pool2d, mean_pool2d_gradient
 from minidl.ops.reductions import max, mean, min, sum, var
 from minidl.ops.relu.op import relu, relu_gradient
+from minidl.ops.row_sums.op import row_sums
 from minidl.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -44,10 +52,11 @@ from minidl.ops.softmax_cross_entropy.op import softmax_cross_entropy
 
 __all__ = [
     "absolute", "add", "batch_norm", "broadcast_to", "clip", "concatenate", "conv2d", "conv2d_input_gradient",
-    "conv2d_weight_gradient", "conv_transpose2d", "dense", "dense_input_gradient", "dense_weight_gradient", "divide",
-    "dropout", "elu", "exp", "flatten", "gelu", "getitem", "identity", "leakyrelu", "log", "logsoftmax", "matmul",
-    "max", "max_pool2d", "max_pool2d_gather", "max_pool2d_scatter", "maximum", "mean", "mean_pool2d",
-    "mean_pool2d_gradient", "min", "minimum", "multiply", "negative", "power", "relu", "relu_gradient", "reshape",
-    "scatter", "select", "sigmoid", "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum",
-    "sum_to", "swish", "tanh", "transpose", "var", "where",
+    "conv2d_relu", "conv2d_relu_max_pool2d", "conv2d_weight_gradient", "conv_transpose2d", "dense",
+    "dense_input_gradient", "dense_weight_gradient", "divide", "dropout", "elu", "exp", "flatten", "gelu", "getitem",
+    "identity", "leakyrelu", "log", "logsoftmax", "matmul", "max", "max_pool2d", "max_pool2d_gather",
+    "max_pool2d_scatter", "maximum", "mean", "mean_pool2d", "mean_pool2d_gradient", "min", "minimum", "multiply",
+    "negative", "power", "relu", "relu_gradient", "reshape", "row_sums", "scatter", "select", "sigmoid", "softmax",
+    "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish", "tanh", "transpose",
+    "var", "where",
 ]  # fmt: skip

@@ -132,6 +132,16 @@ CONVOLUTIONS = [
     Example(F.conv2d, numbers(1, 3, 3, 33), numbers(1, 1, 33, 5), numbers(5)),
     Example(F.conv2d, numbers(3, 8, 8, 8), numbers(3, 3, 8, 16), numbers(16), pad=1),
     Example(F.conv_transpose2d, numbers(2, 3, 3, 4), numbers(3, 3, 3, 4), numbers(6), groups=2, stride=2, pad=1),
+    # side by side with what follows: images and channels that tiles of 4, of 2 and patches take, in full and in part
+    *[
+        Example(function, numbers(*x), numbers(3, 3, x[3], f), numbers(f), pad=1)
+        for function in [F.conv2d_relu, F.conv2d_relu_max_pool2d]
+        for x, f in [((1, 8, 8, 8), 9), ((2, 2, 2, 8), 8), ((2, 5, 7, 9), 8), ((1, 4, 5, 3), 2)]
+    ],
+    Example(F.conv2d_relu, numbers(2, 4, 4, 4), numbers(3, 3, 2, 6), stride=2, groups=2),
+    Example(F.conv2d_relu_max_pool2d, numbers(1, 5, 5, 4), numbers(2, 2, 2, 6), groups=2),
+    Example(F.row_sums, numbers(3)),
+    Example(F.row_sums, numbers(4, 1)),
 ]  # fmt: skip
 
 POOLS = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, overload
 
+from minidl.layers.conv import Conv
 from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor
@@ -28,13 +29,32 @@ class Chain(Layer):
 
     def __call__(self, x: Operand) -> Tensor:
         x = self._beside_parameters(x)
-        for i, layer in enumerate(self.layers):
-            try:
-                x = layer(x)
-            except Exception as error:
-                error.add_note(f"in layer {i} of the Chain, {name_of(layer)}, given {_describe(x)}")
-                raise
+        i = 0
+        while i < len(self.layers):
+            x, count = self._step(i, x)
+            i += count
         return x
+
+    def _step(self, i: int, x: Any) -> tuple[Any, int]:
+        """x behind layer i and those behind it that can be computed with it at one go, and how many these are."""
+        layer = self.layers[i]
+        following, together = layer.together_with(self.layers[i + 1 : i + 3]) if isinstance(layer, Conv) else (0, layer)
+        if following == 0:
+            return self._call(i, x), 1
+        try:
+            return together(x), 1 + following
+        except (ValueError, TypeError):
+            for j in range(i, i + 1 + following):  # called one by one, they show which of them it was
+                x = self._call(j, x)
+            raise
+
+    def _call(self, i: int, x: Any) -> Any:
+        layer = self.layers[i]
+        try:
+            return layer(x)
+        except Exception as error:
+            error.add_note(f"in layer {i} of the Chain, {name_of(layer)}, given {_describe(x)}")
+            raise
 
     def __len__(self) -> int:
         return len(self.layers)

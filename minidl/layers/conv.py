@@ -1,11 +1,15 @@
 """The convolutional layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from minidl.layers.initialisers import Initialiser, glorot_uniform
 from minidl.layers.layer import Layer, arguments
-from minidl.ops.conv2d.op import conv2d
+from minidl.layers.pooling import MaxPool
+from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv2d_relu_max_pool2d
 from minidl.ops.elementwise import identity
+from minidl.ops.relu.op import relu
 from minidl.ops.windows import Sizes, make_windows
 from minidl.randomness import generator
 from minidl.tensor import Operand, Tensor
@@ -42,8 +46,22 @@ class Conv(Layer):
         self.activation, self.stride, self.pad, self.dilation, self.groups = activation, stride, pad, dilation, groups
 
     def __call__(self, x: Operand) -> Tensor:
-        y = conv2d(x, self.weight, self.bias, self.stride, self.pad, self.dilation, self.groups)
-        return self.activation(y)
+        if self.activation is relu:
+            return self._compute(conv2d_relu, x)
+        return self.activation(self._compute(conv2d, x))
+
+    def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
+        """How many of the layers that follow can be computed at one go with this one, and the function that does."""
+        count = 1 if self.activation is identity and following and following[0] is relu else 0
+        if count == 0 and self.activation is not relu:
+            return 0, self
+        pool = following[count] if len(following) > count else None
+        if isinstance(pool, MaxPool) and pool.halves():
+            return count + 1, partial(self._compute, conv2d_relu_max_pool2d)
+        return count, partial(self._compute, conv2d_relu)
+
+    def _compute(self, function: Callable[..., Tensor], x: Operand) -> Tensor:
+        return function(x, self.weight, self.bias, self.stride, self.pad, self.dilation, self.groups)
 
     def code(self) -> str:
         kh, kw, inputs, outputs = self.weight.shape

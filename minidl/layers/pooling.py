@@ -5,7 +5,7 @@ from minidl.operands import operands
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
 from minidl.ops.reductions import mean
-from minidl.ops.windows import Sizes, make_windows
+from minidl.ops.windows import HALVING, Sizes, make_windows
 from minidl.tensor import Operand, Tensor
 
 
@@ -24,6 +24,11 @@ class MaxPool(_Pool):
 
     def __call__(self, x: Operand) -> Tensor:
         return max_pool2d(x, self.size, self.stride, self.pad)
+
+    def halves(self) -> bool:
+        """Whether this is the usual pool, of 2 x 2 pixels side by side."""
+        stride = self.size if self.stride is None else self.stride
+        return make_windows("MaxPool", self.size, stride, self.pad) == HALVING
 
 
 class MeanPool(_Pool):

@@ -5,14 +5,14 @@ parallel=True, the iterations of its prange() loops are shared by threads; such 
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from threading import RLock
 from typing import Any, overload
 
 import numba
 
 from minidl.ops.kernel_cache import KernelCache
-from minidl.ops.threads import chosen_threads
+from minidl.ops.threads import thread_count
 
 Function = Callable[..., Any]
 
@@ -22,21 +22,21 @@ _one_at_a_time = RLock()
 @overload
 def compiled(function: Function, /) -> Any: ...
 @overload
-def compiled(*, parallel: bool = ..., fastmath: set[str] | bool = ...) -> Callable[[Function], Any]: ...
-def compiled(function: Function | None = None, /, *, parallel: bool = False, fastmath: set[str] | bool = False) -> Any:
-    """Compile a function of minidl/ops with Numba: `@compiled` or `@compiled(parallel=True, fastmath=CONTRACT)`.
+def compiled(**options: Any) -> Callable[[Function], Any]: ...
+def compiled(function: Function | None = None, /, **options: Any) -> Any:
+    """Compile a function of minidl/ops: `@compiled` or `@compiled(parallel=True)`, with the options of Numba's @njit.
 
     ValueError for a function from elsewhere, whose changes the cache would not notice.
     """
     if function is None:
-        return lambda function: _compiled(function, parallel, fastmath)
-    return _compiled(function, parallel, fastmath)
+        return partial(_compile, options)
+    return _compile(options, function)
 
 
-def _compiled(function: Function, parallel: bool, fastmath: set[str] | bool) -> Any:
-    kernel = numba.njit(function, parallel=parallel, fastmath=fastmath)
+def _compile(options: dict[str, Any], function: Function) -> Any:
+    kernel = numba.njit(**options)(function)
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
-    return _launched(kernel) if parallel else kernel
+    return _launched(kernel) if options.get("parallel") else kernel
 
 
 def _launched(kernel: Any) -> Function:
@@ -50,7 +50,7 @@ def _launched(kernel: Any) -> Function:
     def launch(*arguments: Any) -> Any:
         with _one_at_a_time:
             before = numba.get_num_threads()
-            numba.set_num_threads(chosen_threads() or before)
+            numba.set_num_threads(thread_count())
             try:
                 return kernel(*arguments)
             finally:

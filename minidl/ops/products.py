@@ -10,8 +10,8 @@ distance between rows. Sums run over k in order, so the result does not depend o
 """
 
 import numpy as np
-from numba import njit
 
+from minidl.ops.compiling import compiled
 from minidl.ops.simd import lane_count, lanes, load, multiply_add, splat, store, zeros
 
 ROWS = 6  # of a tile
@@ -27,7 +27,7 @@ def rounded_up(count: int, multiple: int) -> int:
     return (count + multiple - 1) // multiple * multiple
 
 
-@njit(cache=True)
+@compiled
 def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, inner, accumulate):
     """c[r, :] = sum over k < inner of a[r, k] * panel[k, :] for six rows, added to c if `accumulate`.
 
@@ -57,7 +57,7 @@ def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, in
     _store_column(c, c_first + lane, c_step, c01, c11, c21, c31, c41, c51)
 
 
-@njit(cache=True)
+@compiled
 def multiply_columns(c, c_first, c_step, a, a_first, a_step, b, b_first, b_step, inner, accumulate):
     """c[i, :] = sum over k < inner of a[k, i] * b[k, :] for six columns i of a, added to c if `accumulate`."""
     lane = lanes(c)
@@ -83,7 +83,7 @@ def multiply_columns(c, c_first, c_step, a, a_first, a_step, b, b_first, b_step,
     _store_column(c, c_first + lane, c_step, c01, c11, c21, c31, c41, c51)
 
 
-@njit(cache=True)
+@compiled
 def _column(c, first, step, accumulate):
     """Six vectors under each other, or zeros."""
     if accumulate:
@@ -95,7 +95,7 @@ def _column(c, first, step, accumulate):
     return zero, zero, zero, zero, zero, zero
 
 
-@njit(cache=True)
+@compiled
 def _store_column(c, first, step, v0, v1, v2, v3, v4, v5):
     store(c, first, v0)
     store(c, first + step, v1)

@@ -84,7 +84,7 @@ def load(typing, array, index):
 
     def write(context, builder, signature, arguments):
         element = context.get_value_type(vector)
-        pointer = _pointer(context, builder, array, *arguments, element)
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1], element)
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return vector(array, types.intp), write
@@ -93,7 +93,7 @@ def load(typing, array, index):
 @intrinsic
 def store(typing, array, index, vector):
     def write(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, array, *arguments[:2], context.get_value_type(vector))
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1], context.get_value_type(vector))
         builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -106,7 +106,7 @@ def splat(typing, array, index):
 
     def write(context, builder, signature, arguments):
         element = context.get_value_type(vector)
-        number = builder.load(_pointer(context, builder, array, *arguments, element.element))
+        number = builder.load(_pointer(context, builder, array, arguments[0], arguments[1], element.element))
         return _filled(builder, element, number)
 
     return vector(array, types.intp), write

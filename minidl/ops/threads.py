@@ -9,8 +9,8 @@ def set_threads(count: int) -> None:
     """Let the CPU kernels share `count` threads, from now on and in the whole process.
 
     Without it, they share as many as this process may use processors. Results have the same bits for any number, and
-    the threads of other libraries are left alone. ValueError unless `count` is a whole number from 1 to the number of
-    processors, or to what the environment variable NUMBA_NUM_THREADS says.
+    the threads of other libraries are left alone. Call it while no kernel runs. ValueError unless `count` is a whole
+    number from 1 to the number of processors, or to what the environment variable NUMBA_NUM_THREADS says.
     """
     import numba  # takes half a second, so not before it is needed
 
@@ -22,6 +22,8 @@ def set_threads(count: int) -> None:
     _chosen = int(count)
 
 
-def chosen_threads() -> int | None:
-    """What set_threads() was given last, or None if it is Numba's choice."""
-    return _chosen
+def thread_count() -> int:
+    """How many threads share a kernel that this Python thread launches now: kernels have so many scratch arrays."""
+    import numba
+
+    return _chosen or int(numba.get_num_threads())

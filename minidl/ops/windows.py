@@ -31,6 +31,9 @@ class Windows(NamedTuple):
     dilation_w: int = 1
 
 
+HALVING = Windows(2, 2, 2, 2)  # the usual pool's: 2 x 2 pixels each, side by side
+
+
 def output_size(size: int, taps: int, stride: int, before: int, after: int, dilation: int) -> int:
     """How many positions a window takes along one axis."""
     return (size + before + after - dilation * (taps - 1) - 1) // stride + 1

@@ -36,7 +36,7 @@ def problem(n, h, w, channels, filters, pad, dtype):
 
 def passes(monkeypatch, side, x, weight, bias, dy, windows):
     """All three passes with tiles of one side, or 0 for patches."""
-    monkeypatch.setattr(cpu, "tile_side", lambda *_: side)
+    monkeypatch.setattr(winograd, "tile_side", lambda *_: side)
     return (
         cpu.forward(x, weight, bias, windows, 1),
         cpu.input_gradient(dy, weight, x.shape, windows, 1),
@@ -88,7 +88,8 @@ def test_work_in_several_parts_computes_the_same(monkeypatch, side):
     ],
 )
 def test_the_path_with_the_fewest_multiplications_is_chosen(side, windows, groups, channels, filters, image):
-    assert cpu.tile_side(windows, groups, channels, filters, (1, *image, filters)) == side
+    weight_shape = (windows.height, windows.width, channels // groups, filters)
+    assert winograd.tile_side(windows, groups, weight_shape, (1, *image, filters)) == side
 
 
 @pytest.mark.parametrize("side", [0, 2, 4])

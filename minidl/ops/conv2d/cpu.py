@@ -4,54 +4,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl.ops.conv2d import patchwise, winograd
-from minidl.ops.windows import Windows, output_shape
+from minidl.ops.conv2d.winograd_tiles import make_tiles
+from minidl.ops.max_pool2d import cpu as max_pool2d
+from minidl.ops.memory import empty
+from minidl.ops.windows import HALVING, Windows, output_shape
 
-FEWEST = 8  # channels and filters for which transforming them is worth while
 NO_CHOICE = np.empty((0, 0, 0, 0), np.uint8)
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
-    n, h, w, channels = x.shape
-    y = np.empty((n, *output_shape(windows, h, w), weight.shape[3]), x.dtype)
-    m = tile_side(windows, groups, channels, weight.shape[3], y.shape)
+    return _forward(x, weight, bias, windows, groups, relu=False)
+
+
+def forward_relu(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
+    return _forward(x, weight, bias, windows, groups, relu=True)
+
+
+def _forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int, relu: bool) -> NDArray:
+    y = empty(_output_shape(x, weight, windows), x.dtype)
+    m = winograd.tile_side(windows, groups, weight.shape, y.shape)
     if m:
-        tiles = winograd.make_tiles(m, y.shape, windows.top, windows.left)
-        winograd.convolve(x, weight, bias, y, NO_CHOICE, tiles, False, False)
+        tiles = make_tiles(m, y.shape, windows.top, windows.left)
+        winograd.convolve(x, weight, bias, y, NO_CHOICE, tiles, turned=False, relu=relu)
     else:
-        patchwise.convolve(x, weight, bias, y, windows, groups, False)
+        patchwise.convolve(x, weight, bias, y, windows, groups, backwards=False, relu=relu)
     return y
 
 
+def forward_relu_max_pool(
+    x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int
+) -> tuple[NDArray, NDArray]:
+    shape = _output_shape(x, weight, windows)
+    m = winograd.tile_side(windows, groups, weight.shape, shape)
+    if not m:
+        return max_pool2d.forward(forward_relu(x, weight, bias, windows, groups), HALVING)
+    n, h, w, filters = shape
+    y, choice = empty((n, h // 2, w // 2, filters), x.dtype), empty((n, h // 2, w // 2, filters), np.uint8)
+    tiles = make_tiles(m, shape, windows.top, windows.left)
+    winograd.convolve(x, weight, bias, y, choice, tiles, turned=False, relu=True)
+    return y, choice
+
+
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
-    dx = np.empty(x_shape, dy.dtype)
+    dx = empty(x_shape, dy.dtype)
     bias = np.zeros(x_shape[3], dy.dtype)
-    m = tile_side(windows, groups, x_shape[3], weight.shape[3], x_shape)
+    m = winograd.tile_side(windows, groups, weight.shape, x_shape)
     if m:  # the filters turned round see dy from as far outside as the filters did not see x
-        tiles = winograd.make_tiles(m, x_shape, 2 - windows.top, 2 - windows.left)
-        winograd.convolve(dy, weight, bias, dx, NO_CHOICE, tiles, True, False)
+        tiles = make_tiles(m, x_shape, 2 - windows.top, 2 - windows.left)
+        winograd.convolve(dy, weight, bias, dx, NO_CHOICE, tiles, turned=True, relu=False)
     else:
-        patchwise.convolve(dy, weight, bias, dx, windows, groups, True)
+        patchwise.convolve(dy, weight, bias, dx, windows, groups, backwards=True, relu=False)
     return dx
 
 
 def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
-    dweight = np.empty(weight_shape, dy.dtype)
-    m = tile_side(windows, groups, x.shape[3], weight_shape[3], dy.shape)
+    dweight = empty(weight_shape, dy.dtype)
+    m = winograd.tile_side(windows, groups, weight_shape, dy.shape)
     if m:
-        winograd.weight_gradient(dy, x, dweight, winograd.make_tiles(m, dy.shape, windows.top, windows.left))
+        winograd.weight_gradient(dy, x, dweight, make_tiles(m, dy.shape, windows.top, windows.left))
     else:
         patchwise.weight_gradient(dy, x, dweight, windows, groups)
     return dweight
 
 
-def tile_side(windows: Windows, groups: int, channels: int, filters: int, y_shape: tuple[int, ...]) -> int:
-    """4 or 2, the side of Winograd's tiles that takes fewer multiplications; 0 where it does not apply or pay."""
-    plain = (windows.stride_h, windows.stride_w, windows.dilation_h, windows.dilation_w, groups) == (1, 1, 1, 1, 1)
-    if not plain or windows[:2] != (3, 3) or max(windows.top, windows.left) > 2 or min(channels, filters) < FEWEST:
-        return 0
-    n, h, w, _ = y_shape
-    if n == 0:
-        return 0
-    products = {m: (m + 2) ** 2 * -(-h // m) * -(-w // m) for m in (2, 4)}
-    products[0] = 9 * h * w
-    return min(products, key=lambda m: products[m])
+def _output_shape(x: NDArray, weight: NDArray, windows: Windows) -> tuple[int, int, int, int]:
+    n, h, w, _ = x.shape
+    return n, *output_shape(windows, h, w), weight.shape[3]

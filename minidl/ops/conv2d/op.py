@@ -9,8 +9,13 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
+from minidl.backend import Array
+from minidl.modes import is_recording
 from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias
-from minidl.ops.windows import Sizes, Windows, check_fits, image_shape, make_windows, output_shape
+from minidl.ops.max_pool2d.op import _scatter
+from minidl.ops.relu.op import relu_gradient
+from minidl.ops.row_sums.op import row_sums
+from minidl.ops.windows import HALVING, Sizes, Windows, check_fits, check_pool, image_shape, make_windows, output_shape
 from minidl.tensor import Operand, Tensor, record
 
 Shape = tuple[int, ...]
@@ -34,13 +39,54 @@ def conv2d(
     that many equal parts, each seeing only its own: weight (kh, kw, c / groups, f). ValueError for shapes that do not
     fit together.
     """
-    x, weight, bias = operands_with_bias("conv2d", x, weight, bias)
-    _check_weight("conv2d", weight.shape, groups)
-    _check_images("conv2d", x.shape, weight.shape[2] * groups)
-    windows = make_windows("conv2d", weight.shape[:2], stride, pad, dilation)
-    check_fits("conv2d", windows, *x.shape[1:3])
-    check_bias("conv2d", bias, weight.shape[3])
-    return _forward(x, weight, bias, windows, groups)
+    return _forward(*_checked("conv2d", x, weight, bias, stride, pad, dilation, groups), groups)
+
+
+def conv2d_relu(
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: Sizes = 1,
+    pad: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """relu(conv2d(...)) at one go, while the numbers are still in the cache; shapes and errors are conv2d's."""
+    x, weight, bias, windows = _checked("conv2d", x, weight, bias, stride, pad, dilation, groups)
+    kernels = x.backend.kernels(__package__)
+    y = kernels.forward_relu(x.array, weight.array, _added_array(bias, weight), windows, groups)
+    has_bias = bias is not None
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
+        dz, dbias = _before_relu(dy, y)
+        return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups)
+
+    return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
+
+
+def conv2d_relu_max_pool2d(
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: Sizes = 1,
+    pad: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """max_pool2d(relu(conv2d(...)), 2) at one go: y (n, out_h // 2, out_w // 2, f); errors are those of the three."""
+    x, weight, bias, windows = _checked("conv2d", x, weight, bias, stride, pad, dilation, groups)
+    convolved = (x.shape[0], *output_shape(windows, *x.shape[1:3]), weight.shape[3])
+    check_pool("max_pool2d", HALVING, convolved)
+    kernels = x.backend.kernels(__package__)
+    y, choice = kernels.forward_relu_max_pool(x.array, weight.array, _added_array(bias, weight), windows, groups)
+    has_bias = bias is not None
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
+        dz, dbias = _before_relu(dy, y)
+        dz = _scatter(dz, choice, convolved, HALVING)
+        return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups)
+
+    return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
 
 
 def conv_transpose2d(
@@ -70,18 +116,50 @@ def conv_transpose2d(
     return y if bias is None else y + bias
 
 
+def _checked(
+    op: str, x: Operand, weight: Operand, bias: Operand | None, stride: Sizes, pad: Sizes, dilation: Sizes, groups: int
+) -> tuple[Tensor, Tensor, Tensor | None, Windows]:
+    """The operands of a convolution as tensors, and its windows; ValueError when shapes do not fit together."""
+    x, weight, bias = operands_with_bias(op, x, weight, bias)
+    _check_weight(op, weight.shape, groups)
+    _check_images(op, x.shape, weight.shape[2] * groups)
+    windows = make_windows(op, weight.shape[:2], stride, pad, dilation)
+    check_fits(op, windows, *x.shape[1:3])
+    check_bias(op, bias, weight.shape[3])
+    return x, weight, bias, windows
+
+
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows, groups: int) -> Tensor:
-    xp = x.backend.xp
-    added = xp.zeros(weight.shape[3], x.dtype) if bias is None else bias.array
-    y = x.backend.kernels(__package__).forward(x.array, weight.array, added, windows, groups)
+    y = x.backend.kernels(__package__).forward(x.array, weight.array, _added_array(bias, weight), windows, groups)
     has_bias = bias is not None
 
     def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
-        dx = conv2d_input_gradient(dy, weight, x.shape, windows, groups) if x.requires_grad else None
-        dweight = conv2d_weight_gradient(dy, x, weight.shape, windows, groups) if weight.requires_grad else None
-        return (dx, dweight, dy.sum((0, 1, 2))) if has_bias else (dx, dweight)
+        return _gradients(dy, row_sums(dy) if has_bias else None, x, weight, windows, groups)
 
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward, name="conv2d")
+
+
+def _added_array(bias: Tensor | None, weight: Tensor) -> Array:
+    """The bias as kernels want it: zeros where there is none."""
+    return weight.backend.xp.zeros(weight.shape[3], weight.dtype) if bias is None else bias.array
+
+
+def _gradients(
+    dy: Tensor, dbias: Tensor | None, x: Tensor, weight: Tensor, windows: Windows, groups: int
+) -> tuple[Tensor | None, ...]:
+    """What a change of conv2d's y asks of its inputs: (dx, dweight) or (dx, dweight, dbias)."""
+    dx = conv2d_input_gradient(dy, weight, x.shape, windows, groups) if x.requires_grad else None
+    dweight = conv2d_weight_gradient(dy, x, weight.shape, windows, groups) if weight.requires_grad else None
+    return (dx, dweight) if dbias is None else (dx, dweight, dbias)
+
+
+def _before_relu(dy: Tensor, y: Array) -> tuple[Tensor, Tensor]:
+    """(dz, the sums of its rows): what a change of y = relu(z + bias) asks of z and of bias."""
+    if is_recording():  # gradients of this gradient are wanted: write it with functions that have them
+        dz = relu_gradient(dy, y)
+        return dz, row_sums(dz)
+    dz, sums = dy.backend.kernels("minidl.ops.relu").gradient_and_sums(dy.array, y)
+    return Tensor(dz, dy.backend), Tensor(sums, dy.backend)
 
 
 def conv2d_input_gradient(

@@ -12,9 +12,11 @@ there is never a matrix of all patches, which would be kh * kw times as large as
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.compiling import compiled
+from minidl.ops.memory import zeros
 from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
 from minidl.ops.simd import copy, lanes
 from minidl.ops.windows import Windows
@@ -25,14 +27,14 @@ PARTS = 16  # into which the positions are split for a weight gradient at most, 
 
 
 def convolve(
-    x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, windows: Windows, groups: int, backwards: bool
+    x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, windows: Windows, groups: int, backwards: bool, relu: bool
 ) -> None:
-    """Fill y: x * weight + bias; `backwards`, x is an output gradient and y the input gradient."""
+    """Fill y: x * weight + bias, at least 0 if `relu`; `backwards`, x is an output gradient, y the input gradient."""
     kh, kw, channels, filters = weight.shape
     split = weight.reshape(kh * kw, channels, groups, filters // groups)
     # (group, tap, what is summed over, what comes out)
     split = split.transpose(2, 0, 3, 1) if backwards else split.transpose(2, 0, 1, 3)
-    _convolve(x, _panels(split), bias, y, windows, groups, split.shape[2], split.shape[3], backwards)
+    _convolve(x, _panels(split), bias, y, windows, groups, split.shape[2], split.shape[3], backwards, relu)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows, groups: int) -> None:
@@ -43,25 +45,25 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
     positions = dy.size // filters
     parts = max(1, min(PARTS // (blocks * groups), positions // BLOCK))  # fixed: not the number of threads
     width = rounded_up(filters // groups, panel_width(dy.dtype))
-    sums = np.zeros((parts, groups, blocks, rounded_up(taps * channels, ROWS), width), dy.dtype)
+    sums = zeros((parts, groups, blocks, rounded_up(taps * channels, ROWS), width), dy.dtype)
     _weight_gradient(dy, x, sums, windows, channels, filters // groups, taps)
     total = sums.sum(axis=0)[:, :, : taps * channels, : filters // groups].reshape(groups, -1, filters // groups)
     dweight[:] = total[:, : kh * kw * channels].transpose(1, 0, 2).reshape(dweight.shape)
 
 
 def _panels(split: NDArray) -> NDArray:
-    """(group, tap, k, f) -> (group, panel, tap, k, f of the panel), with zeros for what is missing in the last panel."""
+    """(group, tap, k, f) -> (group, panel, tap, k, f of the panel), zeros where the last panel has none."""
     groups, taps, inner, filters = split.shape
     width = panel_width(split.dtype)
-    panels = np.zeros((groups, rounded_up(filters, width) // width, taps, inner, width), split.dtype)
+    panels = zeros((groups, rounded_up(filters, width) // width, taps, inner, width), split.dtype)
     for panel in range(panels.shape[1]):
         part = split[..., panel * width : (panel + 1) * width]
         panels[:, panel, :, :, : part.shape[-1]] = part
     return panels
 
 
-@njit(parallel=True, cache=True)
-def _convolve(x, panels, bias, y, windows, groups, channels, filters, backwards):
+@compiled(parallel=True)
+def _convolve(x, panels, bias, y, windows, groups, channels, filters, backwards, relu):
     rows, width, count = y.size // y.shape[3], 2 * lanes(x), panels.shape[1]
     tap_count, taps = panels.shape[2], max(1, DEPTH // channels)
     flat, results = panels.reshape(-1), y.reshape(rows, y.shape[3])
@@ -84,10 +86,11 @@ def _convolve(x, panels, bias, y, windows, groups, channels, filters, backwards)
             source = products[(row - first) * count * width : (row - first + 1) * count * width]
             target = results[row, group * filters : (group + 1) * filters]
             for f in range(filters):
-                target[f] = source[f] + bias[group * filters + f]
+                value = source[f] + bias[group * filters + f]
+                target[f] = 0 if relu and value < 0 else value
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _weight_gradient(dy, x, sums, windows, channels, filters, taps):
     parts, groups, blocks, height, width = sums.shape
     rows, results, flat = dy.size // dy.shape[3], dy.reshape(-1, dy.shape[3]), sums.reshape(-1)
@@ -112,7 +115,7 @@ def _weight_gradient(dy, x, sums, windows, channels, filters, taps):
                     )  # fmt: skip
 
 
-@njit
+@compiled
 def _gather(x, y_shape, first, last, tap, last_tap, c_first, channels, windows, backwards, patches, step):
     """patches[row] = what row `first` + row of y sees of x through some taps. Returns whether that is anything."""
     anything, flat = False, x.reshape(-1)
@@ -136,7 +139,7 @@ def _gather(x, y_shape, first, last, tap, last_tap, c_first, channels, windows, 
     return anything
 
 
-@njit
+@compiled
 def _position(pixel, k, before, dilation, stride):
     """The position whose tap k meets the pixel; -1 where there is none."""
     distance = pixel + before - k * dilation

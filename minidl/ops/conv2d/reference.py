@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from minidl.ops.max_pool2d import reference as max_pool2d
 from minidl.ops.patches import crop, pad, patches
-from minidl.ops.windows import Windows, output_shape
+from minidl.ops.relu import reference as relu
+from minidl.ops.windows import HALVING, Windows, output_shape
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
@@ -17,6 +19,17 @@ def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups
         for i, j, patch in patches(padded[..., channels], y.shape, windows):
             y[:, i, j, filters] = np.tensordot(patch, weight[..., filters], axes=3)
     return y + bias
+
+
+def forward_relu(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
+    return relu.forward(forward(x, weight, bias, windows, groups))
+
+
+def forward_relu_max_pool(
+    x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int
+) -> tuple[NDArray, NDArray]:
+    """The largest of 2 x 2 outputs each, and which of the four it was."""
+    return max_pool2d.forward(forward_relu(x, weight, bias, windows, groups), HALVING)
 
 
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:

@@ -4,9 +4,11 @@ Threads share the work by parts of the result, each summed in a fixed order: the
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.compiling import compiled
+from minidl.ops.memory import empty, zeros
 from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
 from minidl.ops.simd import copy, lanes
 
@@ -16,19 +18,19 @@ BLOCK = 22 * ROWS  # samples
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray) -> NDArray:
-    y = np.empty((len(x), weight.shape[1]), x.dtype)
+    y = empty((len(x), weight.shape[1]), x.dtype)
     _multiply(*_spread(x), weight, False, bias, y)
     return y
 
 
 def input_gradient(dy: NDArray, weight: NDArray) -> NDArray:
-    dx = np.empty((len(dy), weight.shape[0]), dy.dtype)
+    dx = empty((len(dy), weight.shape[0]), dy.dtype)
     _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx)
     return dx
 
 
 def weight_gradient(dy: NDArray, x: NDArray) -> NDArray:
-    dweight = np.empty((x.shape[1], dy.shape[1]), dy.dtype)
+    dweight = empty((x.shape[1], dy.shape[1]), dy.dtype)
     _weight_gradient(*_spread(dy), *_spread(x), len(x), dweight)
     return dweight
 
@@ -39,12 +41,12 @@ def _spread(x: NDArray) -> tuple[NDArray, int]:
     Returns the rows, one behind the other, and the distance from one to the next.
     """
     width = panel_width(x.dtype)
-    spread = np.zeros((rounded_up(len(x), ROWS), rounded_up(x.shape[1] + ROWS, width) + width), x.dtype)
+    spread = zeros((rounded_up(len(x), ROWS), rounded_up(x.shape[1] + ROWS, width) + width), x.dtype)
     spread[: len(x), : x.shape[1]] = x
     return spread.reshape(-1), spread.shape[1]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _multiply(x, x_step, weight, transposed, bias, y):
     """y = x @ weight + bias, or x @ weight.T + bias."""
     panel = 2 * lanes(x)
@@ -60,14 +62,23 @@ def _multiply(x, x_step, weight, transposed, bias, y):
             for f in range(0, last - first, panel):
                 for row in range(0, samples, ROWS):
                     multiply_rows(
-                        products, row * columns + f, columns, x, row * x_step + k, x_step, panels, f * depth, depth, True
+                        products,
+                        row * columns + f,
+                        columns,
+                        x,
+                        row * x_step + k,
+                        x_step,
+                        panels,
+                        f * depth,
+                        depth,
+                        True,
                     )
         for row in range(samples):
             for f in range(last - first):
                 y[row, first + f] = products[row * columns + f] + bias[first + f]
 
 
-@njit
+@compiled
 def _copy_panels(weight, transposed, k_first, depth, first, last, panel, panels):
     """panels[panel][k][f], from weight (k, f) or, transposed, (f, k)."""
     flat = weight.reshape(-1)
@@ -83,7 +94,7 @@ def _copy_panels(weight, transposed, k_first, depth, first, last, panel, panels)
                 copy(flat, (k_first + k) * weight.shape[1] + first + f, panels, f * depth + k * panel, width)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _weight_gradient(dy, dy_step, x, x_step, samples, dweight):
     panel, (inputs, outputs), flat = 2 * lanes(x), dweight.shape, dweight.reshape(-1)
     for task in prange((inputs + BLOCK - 1) // BLOCK):

@@ -8,6 +8,7 @@ Like conv2d and its gradients, the three are closed under differentiation.
 """
 
 from minidl.operands import check_bias, operands, operands_with_bias
+from minidl.ops.row_sums.op import row_sums
 from minidl.tensor import Operand, Tensor, record
 
 
@@ -33,7 +34,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
         dx = dense_input_gradient(dy, weight) if x.requires_grad else None
         dweight = dense_weight_gradient(dy, x) if weight.requires_grad else None
-        return (dx, dweight, dy.sum(0)) if has_bias else (dx, dweight)
+        return (dx, dweight, row_sums(dy)) if has_bias else (dx, dweight)
 
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward, name="dense")
 

@@ -1,0 +1,1 @@
+"""op.py says what is computed; reference.py and cpu.py say how."""
