@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--batch-size", type=int, metavar="N", help="images in a step (64)")
     train.add_argument("--learning-rate", type=float, metavar="X", help="the highest of the schedule (0.005)")
     train.add_argument("--momentum", type=float, metavar="X", help="of the optimiser (0.9)")
+    train.add_argument("--weight-decay", type=float, metavar="X", help="part of each weight in its gradient (0)")
     train.add_argument("--schedule", choices=["cosine", "constant"], help="of the learning rate (cosine)")
     train.add_argument("--no-augment", dest="augment", action="store_false", default=None, help="no flips and crops")
     train.add_argument("--backend", choices=["cpu", "reference", "gpu"], help="which kernels run (cpu)")

@@ -68,20 +68,25 @@ class Descent(Optimiser):
 class Momentum(Optimiser):
     """velocity = momentum * velocity - learning_rate * gradient; parameter += velocity (Polyak 1964).
 
+    `weight_decay` adds that much of each parameter to its gradient, as PyTorch's SGD and Flux's WeightDecay do, so that
+    weights which nothing holds shrink (Krogh and Hertz 1991).
+
     The learning rate is inside the velocity, as in Flux and Keras: when it changes, old gradients keep their old rate.
     PyTorch multiplies by it afterwards.
     """
 
     memories = ("velocity",)
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9) -> None:
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(learning_rate)
         _check_decay("momentum", momentum)
-        self.momentum = momentum
+        if not weight_decay >= 0:
+            raise ValueError(f"Momentum: expected a weight decay of 0 or more, got {weight_decay}")
+        self.momentum, self.weight_decay = momentum, weight_decay
 
     def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
         (velocity,) = memories
-        momentum_update(parameter, gradient, velocity, self.learning_rate, self.momentum)
+        momentum_update(parameter, gradient, velocity, self.learning_rate, self.momentum, self.weight_decay)
 
 
 class Nesterov(Optimiser):

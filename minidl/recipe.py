@@ -50,6 +50,7 @@ class Settings:
     batch_size: int = 64
     learning_rate: float = 0.005
     momentum: float = 0.9
+    weight_decay: float = 0.0
     schedule: str = "cosine"
     augment: bool = True
     backend: str = "cpu"
@@ -64,7 +65,14 @@ class Settings:
         for name, choices in (("model", MODELS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 2), ("seed", 0), ("learning_rate", 0)):
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("limit", 2),
+            ("seed", 0),
+            ("learning_rate", 0),
+            ("weight_decay", 0),
+        ):
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise ValueError(f"expected {name} of at least {least}, got {value}")
@@ -126,7 +134,7 @@ def _run(folder: RunFolder, settings: Settings, train_data: Any, test_data: Any,
     model = _build(settings)
     batches = _batches(train_data, settings, training=True)
     steps = settings.epochs * len(batches)
-    optimiser = Momentum(settings.learning_rate, settings.momentum)
+    optimiser = Momentum(settings.learning_rate, settings.momentum, settings.weight_decay)
     position = folder.load_checkpoint(model, optimiser) if folder.has_checkpoint() else Position()
     training = Training(
         model, loss_for(model), batches, optimiser, settings.epochs,

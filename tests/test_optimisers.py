@@ -21,11 +21,11 @@ def descent(x, gradients, rates):
     return x
 
 
-def momentum(x, gradients, rates, rho=0.9):
+def momentum(x, gradients, rates, rho=0.9, weight_decay=0.0):
     """The velocity holds learning rates, as in Flux and Keras: old gradients keep the rate of their day."""
     v = np.zeros_like(x)
     for g, rate in zip(gradients, rates, strict=True):
-        v = rho * v - rate * g
+        v = rho * v - rate * (g + weight_decay * x)
         x = x + v
     return x
 
@@ -59,6 +59,7 @@ CASES = [
     (Descent(), descent, {}),
     (Momentum(), momentum, {}),
     (Momentum(0.1, 0.5), momentum, {"rho": 0.5}),
+    (Momentum(0.1, 0.5, 0.3), momentum, {"rho": 0.5, "weight_decay": 0.3}),
     (Nesterov(), nesterov, {}),
     (Nesterov(0.1, 0.5), nesterov, {"rho": 0.5}),
     (RMSProp(), rmsprop, {}),
@@ -105,7 +106,7 @@ def test_follows_its_formula_while_the_learning_rate_changes(optimiser, formula,
 ADAM = {"learning_rate": 0.001, "betas": (0.9, 0.999), "eps": 1e-8}
 DEFAULTS = [
     (Descent, {"learning_rate": 0.1}),
-    (Momentum, {"learning_rate": 0.01, "momentum": 0.9}),
+    (Momentum, {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0}),
     (Nesterov, {"learning_rate": 0.001, "momentum": 0.9}),
     (RMSProp, {"learning_rate": 0.001, "decay": 0.9, "eps": 1e-8}),
     (Adam, ADAM),
@@ -193,6 +194,12 @@ def test_impossible_learning_rates(make, rate):
 def test_impossible_decays(make, value):
     with pytest.raises(ValueError, match="from 0 to below 1"):
         make(value)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan")])
+def test_impossible_weight_decays(value):
+    with pytest.raises(ValueError, match="expected a weight decay of 0 or more"):
+        Momentum(weight_decay=value)
 
 
 def test_an_optimiser_belongs_to_one_network():

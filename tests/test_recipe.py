@@ -23,6 +23,7 @@ from minidl.training.run_folder import RunFolder
         ({"seed": -1}, "expected seed of at least 0, got -1"),
         ({"learning_rate": -0.1}, "expected learning_rate of at least 0, got -0.1"),
         ({"learning_rate": float("nan")}, "expected learning_rate of at least 0, got nan"),
+        ({"weight_decay": -0.1}, "expected weight_decay of at least 0, got -0.1"),
         ({"epochs": "3"}, "expected epochs of type int, got '3'"),
         ({"epochs": None}, "expected epochs of type int, got None"),
         ({"data_dir": 3}, r"expected data_dir of type str \| None, got 3"),

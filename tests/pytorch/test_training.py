@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 STEPS, BATCH, SIZE, CLASSES = 20, 8, 8, 5
-LEARNING_RATE, MOMENTUM = 0.05, 0.9
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.05, 0.9, 0.01
 SPATIAL = SIZE // 4  # two pools
 
 # In float64 only the order of additions differs. In float32 each step rounds at about 1e-7, and training magnifies it.
@@ -76,12 +76,12 @@ def train_ours(model, dtype):
         losses.append(value.item())
         return value
 
-    train(loss, model.params(), batches(dtype), Momentum(LEARNING_RATE, MOMENTUM))
+    train(loss, model.params(), batches(dtype), Momentum(LEARNING_RATE, MOMENTUM, WEIGHT_DECAY))
     return losses
 
 
 def train_theirs(model, dtype):
-    optimiser = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+    optimiser = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
     losses = []
     for x, y in batches(dtype):
         predicted = model(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))))

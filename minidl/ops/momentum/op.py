@@ -5,9 +5,14 @@ from minidl.tensor import Tensor
 
 
 def momentum_update(
-    parameter: Tensor, gradient: Tensor, velocity: Array, learning_rate: float, momentum: float
+    parameter: Tensor,
+    gradient: Tensor,
+    velocity: Array,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float = 0.0,
 ) -> None:
-    """velocity = momentum * velocity - learning_rate * gradient; parameter += velocity
+    """velocity = momentum * velocity - learning_rate * (gradient + weight_decay * parameter); parameter += velocity
 
     In place, and not differentiable. ValueError unless all three have one shape and dtype.
     """
@@ -16,5 +21,5 @@ def momentum_update(
             raise ValueError(f"momentum_update: expected a {name} like the parameter, {parameter.shape} "
                              f"{parameter.dtype}, got {array.shape} {array.dtype}")  # fmt: skip
     kernels = parameter.backend.kernels(__package__)
-    kernels.update(parameter.array, gradient.array, velocity, learning_rate, momentum)
+    kernels.update(parameter.array, gradient.array, velocity, learning_rate, momentum, weight_decay)
     parameter.version += 1

@@ -3,7 +3,14 @@
 from numpy.typing import NDArray
 
 
-def update(parameter: NDArray, gradient: NDArray, velocity: NDArray, learning_rate: float, momentum: float) -> None:
+def update(
+    parameter: NDArray,
+    gradient: NDArray,
+    velocity: NDArray,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+) -> None:
     velocity *= momentum
-    velocity -= learning_rate * gradient
+    velocity -= learning_rate * (gradient + weight_decay * parameter)
     parameter += velocity
