@@ -1,0 +1,147 @@
+"""PyTorch: as it is ("eager"), with its images in memory as minidl has them ("channels-last"), or compiled.
+
+Relu works in place and the optimiser is the fused one: PyTorch's faster and thriftier choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks import networks as n
+
+Module = Any
+
+
+def make_modules(layer: n.Layer) -> Iterator[Module]:
+    match layer:
+        case n.Conv(inputs, outputs):
+            yield nn.Conv2d(inputs, outputs, 3, padding=1)
+        case n.BatchNorm(channels):
+            yield nn.BatchNorm2d(channels, eps=n.EPS, momentum=n.BATCH_MOMENTUM)
+        case n.MaxPool(size):
+            yield nn.MaxPool2d(size)
+        case n.Flatten():
+            yield nn.Flatten()
+        case n.Dense(inputs, outputs):
+            yield nn.Linear(inputs, outputs)
+        case n.Dropout(rate):
+            yield nn.Dropout(rate)
+    if isinstance(layer, n.BatchNorm) or (isinstance(layer, n.Conv | n.Dense) and layer.relu):
+        yield nn.ReLU(inplace=True)
+
+
+# Weights here are (out, in, kh, kw) and (out, in): minidl's the other way round
+TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+TO_MINIDL = {4: (2, 3, 1, 0), 2: (1, 0)}
+NAMES = {
+    "weight": "weight", "bias": "bias", "scale": "weight", "shift": "bias", "mean": "running_mean",
+    "variance": "running_var",
+}  # fmt: skip
+
+
+def set_weights(module: Module, layer: int, weights: n.Weights) -> None:
+    for name, name_there in NAMES.items():
+        array = weights.get(f"layers.{layer}.{name}")
+        if array is not None:
+            with torch.no_grad():
+                getattr(module, name_there).copy_(torch.from_numpy(array).permute(TO_TORCH[array.ndim]))
+
+
+class Peer:
+    def __init__(self, threads: int, option: str) -> None:
+        torch.set_num_threads(threads)
+        self.compiled = option == "compile"
+        self.layout = torch.channels_last if option == "channels-last" else torch.contiguous_format
+        self.loss = nn.CrossEntropyLoss()
+
+    def versions(self) -> dict[str, str]:
+        return {"torch": torch.__version__}
+
+    def build(self, network: n.Network, weights: n.Weights | None) -> None:
+        groups = [list(make_modules(layer)) for layer in network]
+        self.layers = [group[0] for group in groups]
+        if weights is not None:
+            for i, module in enumerate(self.layers):
+                set_weights(module, i, weights)
+        self.model = nn.Sequential(*chain.from_iterable(groups)).to(memory_format=self.layout)
+        if self.compiled:
+            torch._dynamo.reset()  # else a batch of another size makes it compile for sizes in general
+            self.run = torch.compile(self.model, dynamic=False)
+        else:
+            self.run = self.model
+        self.optimiser = torch.optim.SGD(self.model.parameters(), n.LEARNING_RATE, n.MOMENTUM, fused=True)
+
+    def take(self, images: n.Array, labels: n.Array) -> None:
+        self.x = self._images(images)
+        self.y = torch.from_numpy(labels)
+
+    def forward(self) -> n.Array:
+        self._set_training(False)
+        with torch.inference_mode():
+            scores: n.Array = self.run(self.x).numpy()
+        return scores
+
+    def step(self) -> float:
+        self._set_training(True)
+        return self._step(self.x, self.y)
+
+    def weight(self, layer: int) -> n.Array:
+        weight = self.layers[layer].weight.detach()
+        copied: n.Array = weight.permute(TO_MINIDL[weight.ndim]).numpy().copy()
+        return copied
+
+    def fit(self, images: n.Array, labels: n.Array, batch: int) -> None:
+        self._set_training(True)
+        x, y = self._images(images), torch.from_numpy(labels)
+        for chosen in torch.randperm(len(y)).split(batch):
+            self._step(x[chosen].contiguous(memory_format=self.layout), y[chosen])
+
+    def convolution(self, case: n.ConvCase) -> Convolution:
+        return Convolution(case, self.layout)
+
+    def _step(self, x: Any, y: Any) -> float:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.loss(self.run(x), y)
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach())
+
+    def _images(self, images: n.Array) -> Any:
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
+
+    def _set_training(self, training: bool) -> None:
+        if self.model.training != training:  # it walks through all modules, which takes time in itself
+            self.model.train(training)
+
+
+class Convolution:
+    def __init__(self, case: n.ConvCase, layout: Any) -> None:
+        arrays = case.arrays()
+        modules = list(make_modules(n.Conv(case.inputs, case.outputs)))
+        set_weights(modules[0], 0, {f"layers.0.{name}": arrays[name] for name in ("weight", "bias")})
+        self.conv = modules[0]
+        self.run = nn.Sequential(*modules).to(memory_format=layout)
+        x, dy = (torch.from_numpy(arrays[name]).permute(0, 3, 1, 2) for name in ("x", "dy"))
+        self.x = x.contiguous(memory_format=layout).requires_grad_(case.needs_input_gradient)
+        self.dy = dy.contiguous(memory_format=layout)
+
+    def forward(self) -> Any:
+        for tensor in (self.x, *self.run.parameters()):
+            tensor.grad = None
+        return self.run(self.x)
+
+    def backward(self, result: Any) -> None:
+        result.backward(self.dy)
+
+    def arrays(self, result: Any) -> dict[str, n.Array]:
+        found = {"y": result.detach().permute(0, 2, 3, 1)}
+        if self.conv.weight.grad is not None:
+            found |= {"dweight": self.conv.weight.grad.permute(TO_MINIDL[4]), "dbias": self.conv.bias.grad}
+        if self.x.grad is not None:
+            found["dx"] = self.x.grad.permute(0, 2, 3, 1)
+        return {name: tensor.numpy() for name, tensor in found.items()}
