@@ -12,9 +12,11 @@ matrix product fast. So this file gives Numba a type of its own, Vector, which l
     multiply_add(a, b, c)       a * b + c, rounded once
     at_least(a, low)            the larger one; nan stays nan
     copy(a, i, b, j, count)     b[j], b[j + 1], ... = a[i], a[i + 1], ...
+    copy_transposed(...)        rows become columns
+    prefetch(array, i)          fetch array[i] and its neighbours into the cache, to be read soon
     lanes(array)                how many numbers a vector of this array's type holds; lane_count(dtype) outside of Numba
 
-Nothing checks the indices: what calls these functions must stay inside the array.
+Nothing checks the indices: what calls these functions must stay inside the array (prefetch alone may leave it).
 
 Each function says which LLVM instruction it stands for, by way of Numba's @intrinsic: the first function gets the types
 and returns the signature, the second one writes the instruction. LLVM splits vectors that are too wide for a processor
@@ -161,6 +163,62 @@ def _scale(typing, factor, vector):
 
 
 @intrinsic
+def transpose_square(typing, source, s_first, s_step, target, t_first, t_step):
+    vector = Vector(source.dtype)
+
+    def write(context, builder, signature, arguments):
+        source_array, s_first, s_step, target_array, t_first, t_step = arguments
+        element, count, alignment = context.get_value_type(vector), vector.lanes, source.dtype.bitwidth // 8
+
+        def pointer(array_type, array, first, step, row):
+            index = builder.add(first, builder.mul(step, step.type(row)))
+            return _pointer(context, builder, array_type, array, index, element)
+
+        rows = [
+            builder.load(pointer(source, source_array, s_first, s_step, row), align=alignment) for row in range(count)
+        ]
+        distance = 1
+        while distance < count:  # exchange the blocks of this size above the diagonal with those below it
+            rows = _exchange(builder, rows, distance)
+            distance *= 2
+        for row, numbers in enumerate(rows):
+            builder.store(numbers, pointer(target, target_array, t_first, t_step, row), align=alignment)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), write
+
+
+def _exchange(builder, rows, distance):
+    """Of every two rows that are `distance` apart, the lanes that the other one has in its place."""
+    count = len(rows)
+    numbers = ir.VectorType(ir.IntType(32), count)
+    upper = ir.Constant(numbers, [i if not i & distance else count + i - distance for i in range(count)])
+    lower = ir.Constant(numbers, [i + distance if not i & distance else count + i for i in range(count)])
+    exchanged = list(rows)
+    for row in range(count):
+        if not row & distance:
+            pair = rows[row], rows[row + distance]
+            exchanged[row] = builder.shuffle_vector(*pair, upper)
+            exchanged[row + distance] = builder.shuffle_vector(*pair, lower)
+    return exchanged
+
+
+@intrinsic
+def prefetch(typing, array, index):
+    def write(context, builder, signature, arguments):
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0i8"
+        )
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
+        to_read, near, data = number(0), number(3), number(1)
+        builder.call(function, [pointer, to_read, near, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), write
+
+
+@intrinsic
 def at_least(typing, a, low):
     def write(context, builder, signature, arguments):
         smaller = builder.fcmp_ordered("<", *arguments)  # not for nan, which stays
@@ -188,6 +246,19 @@ def _scale_vector(factor, vector):
     if isinstance(factor, types.Float) and isinstance(vector, Vector):
         return lambda factor, vector: _scale(factor, vector)
     return None
+
+
+@njit
+def copy_transposed(source, s_first, s_step, rows, columns, target, t_first, t_step):
+    """target[j][i] = source[i][j] for i < rows and j < columns; `step` is the distance from row to row."""
+    lane = lanes(source)
+    whole_rows, whole_columns = rows - rows % lane, columns - columns % lane
+    for i in range(0, whole_rows, lane):
+        for j in range(0, whole_columns, lane):
+            transpose_square(source, s_first + i * s_step + j, s_step, target, t_first + j * t_step + i, t_step)
+    for i in range(rows):
+        for j in range(whole_columns if i < whole_rows else 0, columns):
+            target[t_first + j * t_step + i] = source[s_first + i * s_step + j]
 
 
 @njit(inline="always")  # a call would take as long as the copying

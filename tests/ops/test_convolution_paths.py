@@ -107,3 +107,25 @@ def test_patchwise_sums_do_not_depend_on_how_many_positions_there_are(monkeypatc
     case = problem(3, 20, 20, 3, 5, 1, "float64")
     for computed, expected in zip(passes(monkeypatch, 0, *case), expected_passes(*case), strict=True):
         np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
+
+
+VGG_LAYERS = [  # image side, channels, filters: every convolution of VGG19 for images of 32 x 32 pixels
+    (32, 3, 64), (32, 64, 64), (16, 64, 128), (16, 128, 128), (8, 128, 256), (8, 256, 256), (4, 256, 512),
+    (4, 512, 512), (2, 512, 512),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("side", "channels", "filters"), VGG_LAYERS)
+def test_float32_is_as_exact_as_it_should_be_in_every_layer_of_vgg(side, channels, filters):
+    """Root mean square error of each pass against float64, relative to the root mean square of the numbers."""
+    x, weight, bias, dy, windows = problem(2, side, side, channels, filters, 1, "float64")
+    weight /= np.sqrt(9 * channels)
+    single = [array.astype("float32") for array in (x, weight, bias, dy)]
+    exact = expected_passes(*(array.astype("float64") for array in single), windows)
+    computed = (
+        cpu.forward(*single[:3], windows, 1),
+        cpu.input_gradient(single[3], single[1], x.shape, windows, 1),
+        cpu.weight_gradient(single[3], single[0], weight.shape, windows, 1),
+    )
+    for ours, truth in zip(computed, exact, strict=True):
+        assert np.sqrt(((ours - truth) ** 2).mean() / (truth**2).mean()) < 1e-5

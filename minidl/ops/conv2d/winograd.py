@@ -45,7 +45,7 @@ from minidl.ops.simd import at_least, lanes, load, splat, store
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-PART = 3 * 2**20  # numbers that are transformed before they are used
+PART = 2**20  # numbers that are transformed before they are used
 BLOCK = 11 * ROWS  # tiles whose products a thread keeps in its second-level cache
 PANELS = 2  # of filters, likewise
 DEPTH = 128  # tiles that are summed up, in the weight gradient, before the next part of the result
@@ -152,7 +152,7 @@ def _multiply(images, step, weight, turned, panels, products, bias, low, y, choi
             for tile in range(start, end):
                 for f in range(0, f_last - f_first, lane):
                     output_transform(
-                        tiles.m, size, tiles.m, own_products, (tile - start) * columns + f, size * point, point,
+                        tiles.m, own_products, (tile - start) * columns + f, size * point, point,
                         between, outputs, f, tiles.m * columns, columns,
                     )  # fmt: skip
                 _write_outputs(outputs, columns, bias, low, y, choice, tiles, first + tile, f_first, f_last)
@@ -233,7 +233,7 @@ def _finish_weight_gradient(sums, sums_step, dweight, m, c_first, c_last):
         taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
         for f in range(0, filters, lane):
             filter_gradient_transform(
-                m, size, 3, sums, (c - c_first) * sums_step + f, size * point, point, between, taps, 0, 3 * lane, lane
+                m, sums, (c - c_first) * sums_step + f, size * point, point, between, taps, 0, 3 * lane, lane
             )
             width = min(lane, filters - f)
             for tap in range(9):

@@ -110,24 +110,35 @@ def filter_gradient_line(m, source, s_first, s_step, target, t_first, t_step):
         store(target, t_first + 2 * t_step, (1 / 6) * (even2 - even1) + w5)
 
 
-def _both_ways(line):
-    """The transform of a tile, matrix @ tile @ matrix.T: `line` along every column, then along every row."""
+def _both_ways(line, sizes, results):
+    """The transform of a tile, matrix @ tile @ matrix.T: `line` along every column, then along every row.
+
+    Tiles of m = 4 and of m = 2 have `sizes` before and `results` behind. These numbers are known when the loops are
+    compiled, which are then unrolled.
+    """
+    (size_4, size_2), (result_4, result_2) = sizes, results
 
     @njit
-    def transform(m, size, result, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
-        """size x size vectors become result x result. s_down and s_across are the source's distances between
-        neighbours, t_down and t_across the target's; `between` has room for result * size vectors."""
+    def transform(m, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
+        """s_down and s_across are the source's distances between neighbours, t_down and t_across the target's;
+        `between` has room for 36 vectors."""
         lane = lanes(source)
-        for column in range(size):
-            line(m, source, s_first + column * s_across, s_down, between, column * lane, size * lane)
-        for row in range(result):
-            line(m, between, row * size * lane, lane, target, t_first + row * t_down, t_across)
+        if m == 4:
+            for column in range(size_4):
+                line(4, source, s_first + column * s_across, s_down, between, column * lane, size_4 * lane)
+            for row in range(result_4):
+                line(4, between, row * size_4 * lane, lane, target, t_first + row * t_down, t_across)
+        else:
+            for column in range(size_2):
+                line(2, source, s_first + column * s_across, s_down, between, column * lane, size_2 * lane)
+            for row in range(result_2):
+                line(2, between, row * size_2 * lane, lane, target, t_first + row * t_down, t_across)
 
     return transform
 
 
-image_transform = _both_ways(image_line)
-filter_transform = _both_ways(filter_line)
-output_transform = _both_ways(output_line)
-output_gradient_transform = _both_ways(output_gradient_line)
-filter_gradient_transform = _both_ways(filter_gradient_line)
+image_transform = _both_ways(image_line, (6, 4), (6, 4))
+filter_transform = _both_ways(filter_line, (3, 3), (6, 4))
+output_transform = _both_ways(output_line, (6, 4), (4, 2))
+output_gradient_transform = _both_ways(output_gradient_line, (4, 2), (6, 4))
+filter_gradient_transform = _both_ways(filter_gradient_line, (6, 4), (3, 3))

@@ -7,7 +7,7 @@ from numba import prange
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.winograd_lines import filter_transform, image_transform, output_gradient_transform
-from minidl.ops.simd import copy, lanes
+from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
 
 CHUNK = 8  # tiles that a thread transforms at a time
 CHANNELS = 64  # of a border tile that are copied at a time
@@ -55,12 +55,12 @@ def transform_tiles(x, tiles, side, top, left, backwards, first, last, target, s
                 for c in range(0, min(CHANNELS, channels - c_first), lane):
                     if backwards:
                         output_gradient_transform(
-                            tiles.m, side, size, source, s_first + c, s_down, s_across, between,
+                            tiles.m, source, s_first + c, s_down, s_across, between,
                             target, t_first + c_first + c, size * point, point,
                         )  # fmt: skip
                     else:
                         image_transform(
-                            tiles.m, side, size, source, s_first + c, s_down, s_across, between,
+                            tiles.m, source, s_first + c, s_down, s_across, between,
                             target, t_first + c_first + c, size * point, point,
                         )  # fmt: skip
 
@@ -96,20 +96,28 @@ def transform_filters(weight, turned, channels, f_first, f_last, m, panels):
             for c in range(c_first, c_last):
                 for half in range(0, panel, lane):
                     filter_transform(
-                        m, 3, m + 2, taps, (c - c_first) * panel + half, 3 * panel * panel, panel * panel, between,
+                        m, taps, (c - c_first) * panel + half, 3 * panel * panel, panel * panel, between,
                         panels, (f - f_first) * channels + c * panel + half, (m + 2) * point, point,
                     )  # fmt: skip
 
 
 @compiled
 def _copy_taps(weight, turned, c_first, c_last, f_first, f_last, panel, taps):
-    """taps[ki][kj][channel][filter], from filters as they are, or turned by half a turn, c and f exchanged."""
+    """taps[ki][kj][channel][filter], from filters as they are, or turned by half a turn, c and f exchanged.
+
+    What the next channels need is far away in memory: it is asked for now.
+    """
     (_, _, rows, width), flat = weight.shape, weight.reshape(-1)
+    channels, filters = c_last - c_first, f_last - f_first
     for tap in range(9):
-        first = tap * panel * panel
-        for f in range(f_last - f_first if turned else 0):
-            source = ((8 - tap) * rows + f_first + f) * width + c_first
-            for c in range(c_last - c_first):
-                taps[first + c * panel + f] = flat[source + c]
-        for c in range(0 if turned else c_last - c_first):
-            copy(flat, (tap * rows + c_first + c) * width + f_first, taps, first + c * panel, f_last - f_first)
+        target = tap * panel * panel
+        if turned:
+            source = ((8 - tap) * rows + f_first) * width + c_first
+            for f in range(filters):
+                prefetch(flat, source + f * width + panel)
+            copy_transposed(flat, source, width, filters, channels, taps, target, panel)
+        else:
+            source = (tap * rows + c_first) * width + f_first
+            for c in range(channels):
+                prefetch(flat, source + (c + panel) * width)
+                copy(flat, source + c * width, taps, target + c * panel, filters)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty, zeros
 from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
-from minidl.ops.simd import copy, lanes
+from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
 
 PANELS = 8  # of the weight, that a thread works on at a time
 DEPTH = 256  # rows of them
 BLOCK = 22 * ROWS  # samples
+AHEAD = 8  # rows that are fetched from memory before they are needed
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray) -> NDArray:
@@ -62,17 +63,9 @@ def _multiply(x, x_step, weight, transposed, bias, y):
             for f in range(0, last - first, panel):
                 for row in range(0, samples, ROWS):
                     multiply_rows(
-                        products,
-                        row * columns + f,
-                        columns,
-                        x,
-                        row * x_step + k,
-                        x_step,
-                        panels,
-                        f * depth,
-                        depth,
-                        True,
-                    )
+                        products, row * columns + f, columns, x, row * x_step + k, x_step,
+                        panels, f * depth, depth, True,
+                    )  # fmt: skip
         for row in range(samples):
             for f in range(last - first):
                 y[row, first + f] = products[row * columns + f] + bias[first + f]
@@ -81,17 +74,17 @@ def _multiply(x, x_step, weight, transposed, bias, y):
 @compiled
 def _copy_panels(weight, transposed, k_first, depth, first, last, panel, panels):
     """panels[panel][k][f], from weight (k, f) or, transposed, (f, k)."""
-    flat = weight.reshape(-1)
-    for f in range(0, last - first, panel):
-        width = min(panel, last - first - f)
-        if transposed:
-            for g in range(width):
-                source, start = weight[first + f + g, k_first : k_first + depth], f * depth + g
-                for k in range(depth):
-                    panels[start + k * panel] = source[k]
-        else:
-            for k in range(depth):
-                copy(flat, (k_first + k) * weight.shape[1] + first + f, panels, f * depth + k * panel, width)
+    flat, step = weight.reshape(-1), weight.shape[1]
+    if transposed:
+        for f in range(0, last - first, panel):
+            source, width = (first + f) * step + k_first, min(panel, last - first - f)
+            copy_transposed(flat, source, step, width, depth, panels, f * depth, panel)
+    else:
+        for k in range(depth):
+            source = (k_first + k) * step + first
+            for f in range(0, last - first, panel):
+                prefetch(flat, source + AHEAD * step + f)
+                copy(flat, source + f, panels, f * depth + k * panel, min(panel, last - first - f))
 
 
 @compiled(parallel=True)
