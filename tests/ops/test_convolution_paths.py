@@ -87,9 +87,14 @@ def test_work_in_several_parts_computes_the_same(monkeypatch, side):
         (0, Windows(3, 3, top=3), 1, 64, 64, (32, 32)),
     ],
 )
-def test_the_path_with_the_fewest_multiplications_is_chosen(side, windows, groups, channels, filters, image):
+def test_the_path_that_takes_least_time_is_chosen(side, windows, groups, channels, filters, image):
     weight_shape = (windows.height, windows.width, channels // groups, filters)
-    assert winograd.tile_side(windows, groups, weight_shape, (1, *image, filters)) == side
+    assert winograd.tile_side(windows, groups, weight_shape, (64, *image, filters)) == side
+
+
+def test_few_images_are_not_worth_transforming_the_filters():
+    assert winograd.tile_side(Windows(3, 3, top=1, left=1), 1, (3, 3, 512, 512), (1, 4, 4, 512)) == 0
+    assert winograd.tile_side(Windows(3, 3, top=1, left=1), 1, (3, 3, 512, 512), (0, 4, 4, 512)) == 0
 
 
 @pytest.mark.parametrize("side", [0, 2, 4])

@@ -16,9 +16,10 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.memory import zeros
+from minidl.ops.memory import empty, zeros
 from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
-from minidl.ops.simd import copy, lanes
+from minidl.ops.simd import copy, copy_transposed, lanes
+from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
 BLOCK = 8 * ROWS  # patches that a thread works on at a time
@@ -31,10 +32,13 @@ def convolve(
 ) -> None:
     """Fill y: x * weight + bias, at least 0 if `relu`; `backwards`, x is an output gradient, y the input gradient."""
     kh, kw, channels, filters = weight.shape
-    split = weight.reshape(kh * kw, channels, groups, filters // groups)
-    # (group, tap, what is summed over, what comes out)
-    split = split.transpose(2, 0, 3, 1) if backwards else split.transpose(2, 0, 1, 3)
-    _convolve(x, _panels(split), bias, y, windows, groups, split.shape[2], split.shape[3], backwards, relu)
+    channels, filters = (filters // groups, channels) if backwards else (channels, filters // groups)
+    width = panel_width(x.dtype)
+    panels = empty((groups, -(-filters // width), kh * kw, channels, width), x.dtype)
+    _pack(weight.reshape(kh * kw, *weight.shape[2:]), panels, filters, backwards)
+    blocks = -(-(y.size // y.shape[3]) // BLOCK)
+    parts = max(1, min(panels.shape[1], 2 * thread_count() // max(1, blocks * groups)))  # where positions are too few
+    _convolve(x, panels, bias, y, windows, filters, parts, backwards, relu)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows, groups: int) -> None:
@@ -51,42 +55,52 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
     dweight[:] = total[:, : kh * kw * channels].transpose(1, 0, 2).reshape(dweight.shape)
 
 
-def _panels(split: NDArray) -> NDArray:
-    """(group, tap, k, f) -> (group, panel, tap, k, f of the panel), zeros where the last panel has none."""
-    groups, taps, inner, filters = split.shape
-    width = panel_width(split.dtype)
-    panels = zeros((groups, rounded_up(filters, width) // width, taps, inner, width), split.dtype)
-    for panel in range(panels.shape[1]):
-        part = split[..., panel * width : (panel + 1) * width]
-        panels[:, panel, :, :, : part.shape[-1]] = part
-    return panels
+@compiled(parallel=True)
+def _pack(weight, panels, filters, backwards):
+    """panels[group][panel][tap][k][f of the panel] from weight (tap, c, f), or from (tap, f, c) if `backwards`."""
+    (groups, count, taps, channels, width), (_, rows, columns) = panels.shape, weight.shape
+    flat, target = weight.reshape(-1), panels.reshape(-1)
+    for task in prange(groups * count * taps):
+        group, panel, tap = task // (count * taps), task // taps % count, task % taps
+        first, f_count = task * channels * width, min(width, filters - panel * width)
+        if f_count < width:  # what the last panel has too much is read, but never written
+            target[first : first + channels * width] = 0
+        if backwards:
+            source = (tap * rows + panel * width) * columns + group * channels
+            copy_transposed(flat, source, columns, f_count, channels, target, first, width)
+        else:
+            source = tap * rows * columns + group * filters + panel * width
+            for k in range(channels):
+                copy(flat, source + k * columns, target, first + k * width, f_count)
 
 
 @compiled(parallel=True)
-def _convolve(x, panels, bias, y, windows, groups, channels, filters, backwards, relu):
-    rows, width, count = y.size // y.shape[3], 2 * lanes(x), panels.shape[1]
-    tap_count, taps = panels.shape[2], max(1, DEPTH // channels)
-    flat, results = panels.reshape(-1), y.reshape(rows, y.shape[3])
-    for task in prange((rows + BLOCK - 1) // BLOCK * groups):
-        first, group = task // groups * BLOCK, task % groups
+def _convolve(x, panels, bias, y, windows, filters, parts, backwards, relu):
+    (groups, count, tap_count, channels, width), rows = panels.shape, y.size // y.shape[3]
+    flat, results, taps = panels.reshape(-1), y.reshape(rows, y.shape[3]), max(1, DEPTH // channels)
+    for task in prange((rows + BLOCK - 1) // BLOCK * groups * parts):
+        first, group, part = task // (groups * parts) * BLOCK, task // parts % groups, task % parts
         last, step = min(first + BLOCK, rows), taps * channels + 2 * width
-        patches, products = np.zeros(BLOCK * step, x.dtype), np.zeros(BLOCK * count * width, x.dtype)
+        first_panel, last_panel = count * part // parts, count * (part + 1) // parts
+        columns = (last_panel - first_panel) * width
+        patches, products = np.zeros(BLOCK * step, x.dtype), np.zeros(BLOCK * columns, x.dtype)
         for tap in range(0, tap_count, taps):
-            some = min(taps, tap_count - tap)
-            if not _gather(x, y.shape, first, last, tap, tap + some, group * channels, channels, windows, backwards,
+            last_tap = min(tap + taps, tap_count)
+            if not _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
                            patches, step):  # fmt: skip
                 continue
-            for panel in range(count):
+            for panel in range(first_panel, last_panel):
                 for row in range(0, last - first, ROWS):
                     multiply_rows(
-                        products, row * count * width + panel * width, count * width, patches, row * step, step,
-                        flat, (((group * count + panel) * tap_count) + tap) * channels * width, some * channels, True,
+                        products, row * columns + (panel - first_panel) * width, columns, patches, row * step, step,
+                        flat, ((group * count + panel) * tap_count + tap) * channels * width,
+                        (last_tap - tap) * channels, True,
                     )  # fmt: skip
+        f_first, f_last = group * filters + first_panel * width, group * filters + min(last_panel * width, filters)
         for row in range(first, last):
-            source = products[(row - first) * count * width : (row - first + 1) * count * width]
-            target = results[row, group * filters : (group + 1) * filters]
-            for f in range(filters):
-                value = source[f] + bias[group * filters + f]
+            source, target = products[(row - first) * columns :], results[row, f_first:f_last]
+            for f in range(target.size):
+                value = source[f] + bias[f_first + f]
                 target[f] = 0 if relu and value < 0 else value
 
 
@@ -118,24 +132,29 @@ def _weight_gradient(dy, x, sums, windows, channels, filters, taps):
 @compiled
 def _gather(x, y_shape, first, last, tap, last_tap, c_first, channels, windows, backwards, patches, step):
     """patches[row] = what row `first` + row of y sees of x through some taps. Returns whether that is anything."""
-    anything, flat = False, x.reshape(-1)
+    anything, flat, (_, h, w, x_channels) = False, x.reshape(-1), x.shape
+    # then what the taps of a row see lies side by side
+    in_a_row = not backwards and windows.dilation_w == 1 and channels == x_channels
     for number in range(first, last):
         n, i, j = number // (y_shape[1] * y_shape[2]), number // y_shape[2] % y_shape[1], number % y_shape[2]
-        for t in range(tap, last_tap):
-            ki, kj = t // windows.width, t % windows.width
+        t = tap
+        while t < last_tap:
+            ki, kj, count = t // windows.width, t % windows.width, 1
             if backwards:
-                row, column = _position(i, ki, windows.top, windows.dilation_h, windows.stride_h), _position(
-                    j, kj, windows.left, windows.dilation_w, windows.stride_w)  # fmt: skip
+                row = _position(i, ki, windows.top, windows.dilation_h, windows.stride_h)
+                column = _position(j, kj, windows.left, windows.dilation_w, windows.stride_w)
             else:
                 row = i * windows.stride_h + ki * windows.dilation_h - windows.top
                 column = j * windows.stride_w + kj * windows.dilation_w - windows.left
             start = (number - first) * step + (t - tap) * channels
-            if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
-                pixel = (n * x.shape[1] + row) * x.shape[2] + column
-                copy(flat, pixel * x.shape[3] + c_first, patches, start, channels)
+            if 0 <= row < h and 0 <= column < w:
+                if in_a_row:
+                    count = min(windows.width - kj, w - column, last_tap - t)
+                copy(flat, ((n * h + row) * w + column) * x_channels + c_first, patches, start, count * channels)
                 anything = True
             else:
                 patches[start : start + channels] = 0
+            t += count
     return anything
 
 

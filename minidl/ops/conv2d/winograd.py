@@ -49,21 +49,20 @@ PART = 2**20  # numbers that are transformed before they are used
 BLOCK = 11 * ROWS  # tiles whose products a thread keeps in its second-level cache
 PANELS = 2  # of filters, likewise
 DEPTH = 128  # tiles that are summed up, in the weight gradient, before the next part of the result
+PREPARATION = {4: 25, 2: 40, 0: 10}  # of a filter: it takes as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
 
 def tile_side(windows: Windows, groups: int, weight_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
-    """4 or 2, the side of Winograd's tiles that takes fewer multiplications; 0 where it does not apply or pay."""
+    """4 or 2, the side of the tiles with which this takes least time; 0 where the algorithm does not apply or pay."""
     kh, kw, channels, filters = weight_shape
     plain = (windows.stride_h, windows.stride_w, windows.dilation_h, windows.dilation_w, groups) == (1, 1, 1, 1, 1)
     if not plain or (kh, kw) != (3, 3) or max(windows.top, windows.left) > 2 or min(channels, filters) < FEWEST:
         return 0
     n, h, w, _ = y_shape
-    if n == 0:
-        return 0
-    products = {m: (m + 2) ** 2 * -(-h // m) * -(-w // m) for m in (2, 4)}
-    products[0] = 9 * h * w
-    return min(products, key=lambda m: products[m])
+    multiplications = {m: (m + 2) ** 2 * (n * -(-h // m) * -(-w // m) + PREPARATION[m]) for m in (4, 2)}
+    multiplications[0] = 9 * (n * h * w + PREPARATION[0])
+    return min(multiplications, key=lambda m: multiplications[m]) if n else 0
 
 
 def convolve(
