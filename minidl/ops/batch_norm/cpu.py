@@ -5,8 +5,10 @@ result is the same for any number of threads.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from minidl.ops.compiling import compiled
 
 BLOCKS = 32
 
@@ -36,7 +38,7 @@ def _rows(x: NDArray) -> NDArray:
     return x.reshape(-1, x.shape[-1])
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _statistics(x, mean, variance):
     rows, channels = x.shape
     sums = np.zeros((BLOCKS, channels))
@@ -55,14 +57,14 @@ def _statistics(x, mean, variance):
     variance[:] = sums.sum(axis=0) / rows
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _normalise(x, mean, factor, shift, y):
     for m in prange(x.shape[0]):
         for c in range(x.shape[1]):
             y[m, c] = (x[m, c] - mean[c]) * factor[c] + shift[c]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _gradient(dy, x, mean, inverse_deviation, scale, dx, dscale, dshift):
     rows, channels = x.shape
     sums, products = np.zeros((BLOCKS, channels)), np.zeros((BLOCKS, channels))

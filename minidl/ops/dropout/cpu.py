@@ -1,8 +1,10 @@
 """Numba: the reference, one number at a time on all threads."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from minidl.ops.compiling import compiled
 
 
 def apply(x: NDArray, rate: float, key: tuple[int, int, int]) -> NDArray:
@@ -12,7 +14,7 @@ def apply(x: NDArray, rate: float, key: tuple[int, int, int]) -> NDArray:
     return y
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _apply(x, y, threshold, keep_rate, key):
     start = np.uint32(0)
     for part in key:
@@ -21,7 +23,7 @@ def _apply(x, y, threshold, keep_rate, key):
         y[i] = x.dtype.type(0) if _mix(np.uint32(i) ^ start) < threshold else x[i] / keep_rate
 
 
-@njit(cache=True)
+@compiled
 def _mix(bits):
     """Shuffle 32 bits; see reference.py."""
     bits = np.uint32(bits ^ (bits >> np.uint32(16)))

@@ -5,9 +5,10 @@ since each pixel is in one window only, its gradient is written once.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.compiling import compiled
 from minidl.ops.windows import Windows, choice_dtype, output_shape
 
 HALVING = Windows(2, 2, stride_h=2, stride_w=2)
@@ -40,14 +41,14 @@ def scatter(dy: NDArray, choice: NDArray, x_shape: tuple[int, ...], windows: Win
     return dx
 
 
-@njit(cache=True)
+@compiled
 def _larger(value, tap, largest, chosen):
     """The larger number with its tap; at a tie the earlier one. nan counts as larger, so that it cannot disappear."""
     better = (not value <= largest) & (largest == largest)
     return value if better else largest, tap if better else chosen
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _forward_halving(x, y, choice):
     n, out_h, out_w, channels = y.shape
     zero, one, two, three = np.uint8(0), np.uint8(1), np.uint8(2), np.uint8(3)
@@ -62,7 +63,7 @@ def _forward_halving(x, y, choice):
                     y[m, i, j, c], choice[m, i, j, c] = _larger(lower[right, c], three, best, tap)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _scatter_halving(dy, choice, dx):
     n, out_h, out_w, channels = dy.shape
     zero = dy.dtype.type(0)
@@ -76,7 +77,7 @@ def _scatter_halving(dy, choice, dx):
                         pixel[c] = number if choice[m, i, j, c] == tap else zero
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _forward(x, y, choice, windows):
     n, out_h, out_w, channels = y.shape
     _, h, w, _ = x.shape
@@ -99,7 +100,7 @@ def _forward(x, y, choice, windows):
                         first = False
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _gather(x, choice, y, windows):
     n, out_h, out_w, channels = y.shape
     for m in prange(n):
@@ -110,7 +111,7 @@ def _gather(x, choice, y, windows):
                     y[m, i, j, c] = x[m, row, column, c]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _scatter(dy, choice, dx, windows):
     n, out_h, out_w, channels = dy.shape
     for m in prange(n):  # windows may overlap, images never do: no two threads add to the same pixel
@@ -121,7 +122,7 @@ def _scatter(dy, choice, dx, windows):
                     dx[m, row, column, c] += dy[m, i, j, c]
 
 
-@njit(cache=True)
+@compiled
 def _pixel(tap, i, j, windows):
     """The pixel under tap ki * width + kj of the window at (i, j)."""
     tap = np.int64(tap)

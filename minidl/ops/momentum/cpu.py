@@ -1,7 +1,9 @@
 """Numba: one pass over the three arrays instead of four, on all threads."""
 
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from minidl.ops.compiling import compiled
 
 
 def update(
@@ -16,7 +18,7 @@ def update(
     _update(parameter.reshape(-1), gradient.reshape(-1), velocity.reshape(-1), *numbers)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _update(parameter, gradient, velocity, learning_rate, momentum, weight_decay):
     for i in prange(parameter.size):
         velocity[i] = momentum * velocity[i] - learning_rate * (gradient[i] + weight_decay * parameter[i])

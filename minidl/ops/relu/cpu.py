@@ -1,10 +1,11 @@
 """Numba: one pass over the memory, on all threads."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.blocks import BLOCKS, FEW
+from minidl.ops.compiling import compiled
 
 
 def forward(x: NDArray) -> NDArray:
@@ -32,28 +33,28 @@ def gradient_and_sums(dy: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     return dx, sums.sum(0).astype(dy.dtype)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _forward(x, y):
     for block in prange(BLOCKS):
         part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
         _forward_block(x[part], y[part])
 
 
-@njit(cache=True)
+@compiled
 def _forward_block(x, y):
     zero = x.dtype.type(0)
     for i in range(len(x)):
         y[i] = zero if x[i] < zero else x[i]  # nan is not smaller than 0
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _gradient(dy, y, dx):
     for block in prange(BLOCKS):
         part = slice(block * len(dy) // BLOCKS, (block + 1) * len(dy) // BLOCKS)
         _gradient_block(dy[part], y[part], dx[part])
 
 
-@njit(cache=True)
+@compiled
 def _gradient_block(dy, y, dx):
     zero = dy.dtype.type(0)
     for i in range(len(dy)):
@@ -61,14 +62,14 @@ def _gradient_block(dy, y, dx):
         dx[i] = number if y[i] > zero else zero
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _gradient_and_sums(dy, y, dx, sums):
     for block in prange(BLOCKS):
         part = slice(block * len(dy) // BLOCKS, (block + 1) * len(dy) // BLOCKS)
         _gradient_and_sums_block(dy[part], y[part], dx[part], sums[block])
 
 
-@njit(cache=True)
+@compiled
 def _gradient_and_sums_block(dy, y, dx, sums):
     zero = dy.dtype.type(0)
     for m in range(len(dy)):

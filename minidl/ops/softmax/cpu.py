@@ -1,8 +1,10 @@
 """Numba: row by row, without temporary arrays."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from minidl.ops.compiling import compiled
 
 
 def softmax(x: NDArray) -> NDArray:
@@ -17,7 +19,7 @@ def logsoftmax(x: NDArray) -> NDArray:
     return y
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _softmax(x, y):
     for m in prange(len(x)):
         largest, total = x[m].max(), x.dtype.type(0)
@@ -28,7 +30,7 @@ def _softmax(x, y):
             y[m, k] /= total
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _logsoftmax(x, y):
     for m in prange(len(x)):
         largest, log_total = log_of_total(x[m])
@@ -36,7 +38,7 @@ def _logsoftmax(x, y):
             y[m, k] = (x[m, k] - largest) - log_total
 
 
-@njit(cache=True)
+@compiled
 def log_of_total(scores):
     """(a, b) with a + b = log(sum of exp(scores)), without overflow; added up, b would lose the digits that a has."""
     largest, total = scores.max(), scores.dtype.type(0)

@@ -1,9 +1,10 @@
 """Numba: row by row, without temporary arrays."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.compiling import compiled
 from minidl.ops.softmax.cpu import log_of_total
 
 
@@ -13,7 +14,7 @@ def forward(scores: NDArray, targets: NDArray) -> NDArray:
     return losses
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _forward(scores, targets, losses):
     for m in prange(len(scores)):
         largest, log_total = log_of_total(scores[m])
