@@ -24,7 +24,7 @@ Memory = NDArray[numpy.uint8]
 def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     """Like numpy.empty(): a writable array in C order that holds whatever was in the memory before."""
     dtype = numpy.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
+    size = int(math.prod(shape)) * dtype.itemsize
     return numpy.empty(shape, dtype) if size < SMALLEST else _pool.array(shape, dtype, size)
 
 
