@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -13,16 +14,15 @@ from benchmarks.machine import cores
 from benchmarks.peers import PEERS
 from benchmarks.results import JSON, load_results, save_report
 from benchmarks.run import run
-from benchmarks.session import FIT_BATCH, Settings
-from benchmarks.subjects import SUBJECTS
+from benchmarks.session import Settings
+from benchmarks.subjects import ACCURACY_IMAGES, BATCH, FIT_IMAGES, SUBJECTS
 
 QUICK: dict[str, Any] = {"rounds": 2, "seconds": 0.2, "least": 1, "images": 256}
 DEFAULT_FOLDER = Path("build", "benchmarks")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         old = load_results(options.out) if options.report or (options.add and (options.out / JSON).exists()) else None
         if options.report:
@@ -60,7 +60,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="numbers of threads, as 1,2 (default: %(default)s)",
     )
     add("--data-dir", help="where CIFAR-10 is, for fit and accuracy; random images where it is not")
-    add("--images", type=at_least(FIT_BATCH), help="how many images fit and accuracy train on (default: 1280)")
+    add(
+        "--images",
+        type=at_least(BATCH),
+        help=f"of an epoch (default: {FIT_IMAGES} in fit, {ACCURACY_IMAGES} in accuracy)",
+    )
     add("--accuracy", type=float, help="of the test images, where accuracy stops (default: 0.5)")
     add("--epochs", type=at_least(1), help="after which accuracy gives up (default: 20)")
     add("--tiny", action="store_true", help="a tiny network instead of VGG19, to try the benchmarks out")
@@ -99,4 +103,5 @@ def many(check: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: files kept, no worker left behind
     sys.exit(main())

@@ -47,7 +47,7 @@ def draw_steps(steps: Sequence[Measurement]) -> Figure:
         speeds = [one.case["batch"] / seconds if (seconds := typical(one, peer)) else 0.0 for one in steps]
         bars = axes.bar(places, speeds, FULL / len(peers), label=PEERS[peer].title, color=COLOURS[peer])
         axes.bar_label(bars, [f"{speed:.0f}" if speed else "" for speed in speeds], fontsize=8)
-    names = [f"{TITLES[one.case['network']]}\nbatch {one.case['batch']}" for one in steps]
+    names = [f"{TITLES[one.case['network']]}\nbatch {one.case['batch']}".replace(" with ", "\nwith ") for one in steps]
     axes.set_xticks(range(len(steps)), names)
     axes.set_ylabel("images per second")
     axes.set_title(f"Training, {steps[0].case['threads']} threads: more is better")
@@ -85,4 +85,4 @@ def _finish(axes: Any, direction: str) -> None:
     axes.grid(axis=direction, alpha=0.3)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.figure.legend(loc="outside lower center", ncols=len(axes.containers), frameon=False)

@@ -28,9 +28,9 @@ def run(settings: Settings, folder: Path, old: dict[str, Any]) -> int:
         return 1
     code = 0
     with Session(settings, tuple(record["versions"]), say) as session:
-        record["notes"] = session.notes
         try:
             for measurement in _measure(session):
+                record["notes"] = session.notes
                 record["measurements"].append(to_json(measurement))
                 record["load"]["end"], record["ended"] = load(), now()
                 save_results(folder, combine(old, record))

@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,7 +23,6 @@ Case: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
 TEST_IMAGES = 1024
-FIT_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,11 @@ class Settings:
     rounds: int = 5
     seconds: float = 1.0  # how long a turn lasts, at least
     least: int = 2  # how many calls a turn times, at least
-    images: int = 1280  # how many a fit goes through
+    images: int | None = None  # of an epoch, unless the subject shall choose
     accuracy: float = 0.5  # of the test images: where the subject `accuracy` ends its epochs,
     epochs: int = 20  # and how many it may take at most
     data_dir: str | None = None
     tiny: bool = False
-
-    @property
-    def whole_images(self) -> int:
-        """As many as fill batches: a smaller one at the end would be compiled for once more."""
-        return self.images // FIT_BATCH * FIT_BATCH
 
     @property
     def networks(self) -> tuple[str, str]:
@@ -84,7 +78,7 @@ class Session:
         self.settings, self.peers, self.say = settings, peers, say
         self.notes: list[str] = []
         self.scratch = Path(tempfile.mkdtemp(prefix="benchmarks-"))
-        self.weights = cache(self._write_weights)
+        self.weights, self.data = cache(self._write_weights), cache(self._write_data)  # paths of files, made once
         self._pool: Pool | None = None
         self._pool_key: tuple[str, int] | None = None
 
@@ -120,36 +114,27 @@ class Session:
                 self._pool.drop(peer)
             return None
 
-    @cached_property
-    def data(self) -> str:
-        """The file with a slice of CIFAR-10, whole batches of it; synthetic images, and a note, where it is not."""
-        whole = self.settings.whole_images
+    def _write_data(self, images: int) -> str:
+        """A slice of CIFAR-10; where it is not, random images, and a note."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # says where it is found
                 parts = {split: CIFAR10(split, self.settings.data_dir, download=False) for split in ("train", "test")}
             arrays = {
                 f"{split}_{name}": array
-                for split, count in (("train", whole), ("test", TEST_IMAGES))
+                for split, count in (("train", images), ("test", TEST_IMAGES))
                 for name, array in zip(("images", "labels"), parts[split][:count], strict=True)
             }
         except DataNotFoundError as error:
-            self._note(f"CIFAR-10 is not here ({error.reason}): images and labels are random numbers")
-            arrays = random_data(whole)
+            self.notes = [f"CIFAR-10 is not here ({error.reason}): images and labels are random numbers"]
+            self.say(f"Note: {self.notes[0]}")
+            arrays = random_data(images)
         for split in ("train", "test"):
             arrays[f"{split}_images"] = to_float(arrays[f"{split}_images"])
             arrays[f"{split}_labels"] = arrays[f"{split}_labels"].astype(np.int64)
-        path = str(self.scratch / "data.npz")
+        path = str(self.scratch / f"data-{images}.npz")
         save_arrays(path, arrays)
         return path
-
-    @property
-    def data_is_real(self) -> bool:
-        return bool(self.data) and not self.notes
-
-    def _note(self, text: str) -> None:
-        self.notes.append(text)
-        self.say(f"Note: {text}")
 
     def _write_weights(self, network: str) -> str:
         path = str(self.scratch / f"{network}.npz")

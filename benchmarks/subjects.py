@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.fresh import memory, start_up
 from benchmarks.networks import NETWORKS, TITLES, ConvCase, convolutions
-from benchmarks.session import FIT_BATCH, Case, Measurement, Session, Settings
+from benchmarks.session import Case, Measurement, Session, Settings
 from benchmarks.turns import accuracy_in_turns, fit_in_turns, inference_in_turns, layer_in_turns, step_in_turns
 
 BATCHES = (16, 64, 256)
 BATCH = 64
+FIT_IMAGES, ACCURACY_IMAGES = 1280, 10_240
 
 Measure = Callable[[Session, Case], Measurement]
 Cases = Callable[[Settings], Iterator[Case]]
@@ -44,9 +45,11 @@ def inferences(settings: Settings) -> Iterator[Case]:
             yield from ({"network": network, "batch": batch, "threads": count} for batch in (BATCH, 1))
 
 
-def fits(settings: Settings) -> Iterator[Case]:
+def fits(settings: Settings, images: int = FIT_IMAGES) -> Iterator[Case]:
+    """Whole batches only: a smaller one at the end would be compiled for once more."""
+    whole = (settings.images or images) // BATCH * BATCH
     for count in settings.threads:
-        yield {"network": settings.networks[-1], "batch": FIT_BATCH, "images": settings.whole_images, "threads": count}
+        yield {"network": settings.networks[-1], "batch": BATCH, "images": whole, "threads": count}
 
 
 def layers(settings: Settings) -> Iterator[Case]:
@@ -67,7 +70,7 @@ def memories(settings: Settings) -> Iterator[Case]:
 
 
 def accuracies(settings: Settings) -> Iterator[Case]:
-    for case in fits(settings):
+    for case in fits(settings, ACCURACY_IMAGES):
         yield case | {"accuracy": settings.accuracy}
 
 

@@ -48,7 +48,8 @@ def _in_turns(session: Session, measurement: Measurement, peers: tuple[str, ...]
 def accuracy_in_turns(session: Session, case: Case) -> Measurement:
     """Epoch by epoch, until a peer gets enough of the test images right; only training is timed."""
     measurement = Measurement("accuracy", case)
-    if not session.data_is_real:
+    session.data(case["images"])
+    if session.notes:  # there is nothing to learn in random images
         measurement.failed = dict.fromkeys(session.peers, "needs CIFAR-10: name its folder with --data-dir")
         return measurement
     pool = _prepared(session, measurement, session.peers)
@@ -66,7 +67,7 @@ def accuracy_in_turns(session: Session, case: Case) -> Measurement:
 def _epoch(session: Session, pool: Pool, measurement: Measurement, peer: str) -> float:
     """Train for one epoch; returns the accuracy behind it."""
     times = pool.ask(peer, "turn", seconds=0.0, least=1, warm_up=False)
-    accuracy: float = pool.ask(peer, "accuracy", data=session.data)
+    accuracy: float = pool.ask(peer, "accuracy", data=session.data(measurement.case["images"]))
     measurement.add(peer, times)
     measurement.extra["test accuracy"][peer].append(accuracy)
     return accuracy
@@ -84,7 +85,7 @@ def _prepared(session: Session, measurement: Measurement, peers: tuple[str, ...]
     files = {"weights": session.weights(case["network"])} if "network" in case else {}
     _check(session, pool, measurement, peers, kind=kind, case=case, **files)
     if kind in ("fit", "accuracy"):
-        files["data"] = session.data
+        files["data"] = session.data(case["images"])
     for peer in able(measurement, peers):
         started = time.perf_counter()
         session.attempt(measurement, peer, pool.ask, peer, "prepare", kind=kind, case=case, **files)

@@ -38,8 +38,7 @@ def make_chain(network: n.Network) -> Chain:
 
 class Peer:
     def __init__(self, threads: int, option: str) -> None:
-        if hasattr(minidl, "set_threads"):  # else the environment has told Numba, see processes.py
-            minidl.set_threads(threads)
+        minidl.set_threads(threads)
 
     def versions(self) -> dict[str, str]:
         return {"minidl": minidl.__version__} | {package: version(package) for package in ("numba", "numpy")}
