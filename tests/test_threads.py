@@ -13,6 +13,7 @@ import minidl
 from minidl import BatchNorm, Chain, Conv, Dense, Dropout, MaxPool, flatten, relu, training_mode
 from minidl.losses import logitcrossentropy
 from minidl.ops import threads
+from minidl.ops.blocks import FEW
 from minidl.ops.compiling import _launched
 from minidl.optimisers import Momentum
 
@@ -35,7 +36,7 @@ def threads_used():
         return numba.get_num_threads()
 
     kernel = _launched(numba.njit(parallel=True)(threads_used))
-    return lambda: kernel(np.zeros(10))
+    return lambda size=FEW + 1: kernel(np.zeros(size))
 
 
 @two_threads
@@ -58,6 +59,12 @@ def test_until_it_is_called_numbas_number_holds(threads_used):
         numba.set_num_threads(MOST)
 
 
+def test_few_numbers_are_left_to_one_thread(threads_used):
+    before = numba.get_num_threads()
+    assert threads_used(FEW) == 1
+    assert threads_used(FEW + 1) == numba.get_num_threads() == before
+
+
 @pytest.mark.parametrize("count", [0, -1, MOST + 1, 1.0, "2", None, True])
 def test_numbers_that_cannot_be_are_refused(count):
     with pytest.raises(ValueError, match=rf"set_threads: expected a whole number from 1 to {MOST}, got {count!r}; "):
@@ -70,10 +77,10 @@ def test_a_training_step_gives_the_same_bits_for_any_number_of_threads():
         minidl.set_threads(count)
         minidl.seed(0)
         generator = np.random.default_rng(0)
-        x, y = generator.random((10, 12, 12, 3), np.float32), np.eye(10, dtype=np.float32)
+        x, y = generator.random((10, 16, 16, 3), np.float32), np.eye(10, dtype=np.float32)
         model = Chain(
-            Conv((3, 3), (3, 20), pad=1), BatchNorm(20, relu), MaxPool((2, 2)), Conv((3, 3), (20, 33), relu),
-            flatten, Dense(4 * 4 * 33, 50, relu), Dropout(0.5), Dense(50, 10),
+            Conv((3, 3), (3, 20), pad=1), BatchNorm(20, relu), MaxPool((2, 2)), Conv((3, 3), (20, 33), relu, pad=1),
+            flatten, Dense(8 * 8 * 33, 50, relu), Dropout(0.5), Dense(50, 10),
         )  # fmt: skip
         optimiser = Momentum(0.1)
         for step in range(2):

@@ -1,9 +1,10 @@
-"""How the fast kernels share work that is limited by the memory: rows in equal blocks, one after the other.
+"""How the CPU kernels share work among threads.
 
-The number of blocks is fixed, so that sums over them are added up in the same order for any number of threads. Few
-numbers are one block, and need no other thread: to start those takes as long as to work through 30,000 numbers, and as
-long as a time slice of the operating system when other processes use the processors.
+Sums over many rows are taken for a fixed number of blocks of rows, one after the other, and then added up in order: the
+result is the same for any number of threads. Few numbers are not shared at all: waking another thread takes as long as
+working through them, and a time slice of the operating system, a thousand times longer, when other processes use the
+processors.
 """
 
 BLOCKS = 32
-FEW = 2**15  # numbers
+FEW = 2**14  # numbers in each array

@@ -1,7 +1,8 @@
 """`@compiled` makes a CPU kernel of a Python function: what Numba's @njit does, with minidl's cache and threads.
 
 A kernel is compiled when it is first called with arguments of these types, and kept on disk (kernel_cache.py). With
-parallel=True, the iterations of its prange() loops are shared by threads; such a kernel is called from Python only.
+parallel=True, the iterations of its prange() loops are shared by threads, unless its arrays hold only few numbers; such
+a kernel is called from Python only.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from threading import RLock
 from typing import Any, overload
 
 import numba
+import numpy
 
+from minidl.ops.blocks import FEW
 from minidl.ops.kernel_cache import KernelCache
 from minidl.ops.threads import thread_count
 
@@ -40,7 +43,7 @@ def _compile(options: dict[str, Any], function: Function) -> Any:
 
 
 def _launched(kernel: Any) -> Function:
-    """The kernel, called with all threads for itself.
+    """The kernel, called with all threads for itself, or with one where that is faster.
 
     Numba has a number of threads for each Python thread, which other kernels than ours rely on, and threads that some
     systems fall back on (its workqueue) abort the process when two Python threads use them at once.
@@ -48,9 +51,10 @@ def _launched(kernel: Any) -> Function:
 
     @wraps(kernel)
     def launch(*arguments: Any) -> Any:
+        few = all(array.size <= FEW for array in arguments if isinstance(array, numpy.ndarray))
         with _one_at_a_time:
             before = numba.get_num_threads()
-            numba.set_num_threads(thread_count())
+            numba.set_num_threads(1 if few else thread_count())
             try:
                 return kernel(*arguments)
             finally:

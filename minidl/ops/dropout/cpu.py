@@ -5,10 +5,11 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.memory import empty
 
 
 def apply(x: NDArray, rate: float, key: tuple[int, int, int]) -> NDArray:
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     parts = np.array([part % 2**32 for part in key], np.uint32)
     _apply(x.reshape(-1), y.reshape(-1), np.uint32(rate * 2**32), x.dtype.type(1 - rate), parts)
     return y

@@ -9,15 +9,14 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.windows import Windows, choice_dtype, output_shape
-
-HALVING = Windows(2, 2, stride_h=2, stride_w=2)
+from minidl.ops.memory import empty, zeros
+from minidl.ops.windows import HALVING, Windows, choice_dtype, output_shape
 
 
 def forward(x: NDArray, windows: Windows) -> tuple[NDArray, NDArray]:
     n, h, w, c = x.shape
     shape = (n, *output_shape(windows, h, w), c)
-    y, choice = np.empty(shape, x.dtype), np.empty(shape, choice_dtype(windows))
+    y, choice = empty(shape, x.dtype), empty(shape, choice_dtype(windows))
     if windows == HALVING:
         _forward_halving(x, y, choice)
     else:
@@ -26,17 +25,17 @@ def forward(x: NDArray, windows: Windows) -> tuple[NDArray, NDArray]:
 
 
 def gather(x: NDArray, choice: NDArray, windows: Windows) -> NDArray:
-    y = np.empty(choice.shape, x.dtype)
+    y = empty(choice.shape, x.dtype)
     _gather(x, choice, y, windows)
     return y
 
 
 def scatter(dy: NDArray, choice: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray:
     if windows == HALVING and x_shape[1] % 2 == x_shape[2] % 2 == 0:  # no pixel is left over
-        dx = np.empty(x_shape, dy.dtype)
+        dx = empty(x_shape, dy.dtype)
         _scatter_halving(dy, choice, dx)
     else:
-        dx = np.zeros(x_shape, dy.dtype)
+        dx = zeros(x_shape, dy.dtype)
         _scatter(dy, choice, dx, windows)
     return dx
 

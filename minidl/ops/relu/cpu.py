@@ -4,60 +4,41 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from minidl.ops.blocks import BLOCKS, FEW
+from minidl.ops.blocks import BLOCKS
 from minidl.ops.compiling import compiled
+from minidl.ops.memory import empty
 
 
 def forward(x: NDArray) -> NDArray:
-    y = np.empty_like(x)
-    run = _forward_block if x.size <= FEW else _forward
-    run(x.reshape(-1), y.reshape(-1))
+    y = empty(x.shape, x.dtype)
+    _forward(x.reshape(-1), y.reshape(-1))
     return y
 
 
 def gradient(dy: NDArray, y: NDArray) -> NDArray:
-    dx = np.empty_like(dy)
-    run = _gradient_block if dy.size <= FEW else _gradient
-    run(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    dx = empty(dy.shape, dy.dtype)
+    _gradient(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
 
 
 def gradient_and_sums(dy: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
-    dx, channels = np.empty_like(dy), dy.shape[-1]
-    rows = dy.size // max(1, channels), channels
-    sums = np.zeros((BLOCKS, channels))
-    if dy.size <= FEW:
-        _gradient_and_sums_block(dy.reshape(rows), y.reshape(rows), dx.reshape(rows), sums[0])
-    else:
-        _gradient_and_sums(dy.reshape(rows), y.reshape(rows), dx.reshape(rows), sums)
+    dx, channels = empty(dy.shape, dy.dtype), dy.shape[-1]
+    rows, sums = (dy.size // max(1, channels), channels), np.zeros((BLOCKS, channels))
+    _gradient_and_sums(dy.reshape(rows), y.reshape(rows), dx.reshape(rows), sums)
     return dx, sums.sum(0).astype(dy.dtype)
 
 
 @compiled(parallel=True)
 def _forward(x, y):
-    for block in prange(BLOCKS):
-        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
-        _forward_block(x[part], y[part])
-
-
-@compiled
-def _forward_block(x, y):
     zero = x.dtype.type(0)
-    for i in range(len(x)):
+    for i in prange(len(x)):
         y[i] = zero if x[i] < zero else x[i]  # nan is not smaller than 0
 
 
 @compiled(parallel=True)
 def _gradient(dy, y, dx):
-    for block in prange(BLOCKS):
-        part = slice(block * len(dy) // BLOCKS, (block + 1) * len(dy) // BLOCKS)
-        _gradient_block(dy[part], y[part], dx[part])
-
-
-@compiled
-def _gradient_block(dy, y, dx):
     zero = dy.dtype.type(0)
-    for i in range(len(dy)):
+    for i in prange(len(dy)):
         number = dy[i]  # read in any case, so that the compiler finds vector instructions
         dx[i] = number if y[i] > zero else zero
 
@@ -66,11 +47,11 @@ def _gradient_block(dy, y, dx):
 def _gradient_and_sums(dy, y, dx, sums):
     for block in prange(BLOCKS):
         part = slice(block * len(dy) // BLOCKS, (block + 1) * len(dy) // BLOCKS)
-        _gradient_and_sums_block(dy[part], y[part], dx[part], sums[block])
+        _gradient_and_sums_of_block(dy[part], y[part], dx[part], sums[block])
 
 
 @compiled
-def _gradient_and_sums_block(dy, y, dx, sums):
+def _gradient_and_sums_of_block(dy, y, dx, sums):
     zero = dy.dtype.type(0)
     for m in range(len(dy)):
         for c in range(dy.shape[1]):

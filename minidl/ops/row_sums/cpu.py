@@ -4,17 +4,14 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from minidl.ops.blocks import BLOCKS, FEW
+from minidl.ops.blocks import BLOCKS
 from minidl.ops.compiling import compiled
 
 
 def forward(x: NDArray) -> NDArray:
     rows = x.reshape(-1, x.shape[-1])
     sums = np.zeros((BLOCKS, x.shape[-1]))
-    if x.size <= FEW:
-        _sum_block(rows, sums[0])
-    else:
-        _sum(rows, sums)
+    _sum(rows, sums)
     return sums.sum(0).astype(x.dtype)
 
 
