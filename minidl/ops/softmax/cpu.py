@@ -1,20 +1,21 @@
-"""Numba: row by row, without temporary arrays."""
+"""Numba: row by row, without temporary arrays; sums in float64, since there may be many classes."""
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.memory import empty
 
 
 def softmax(x: NDArray) -> NDArray:
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     _softmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
     return y
 
 
 def logsoftmax(x: NDArray) -> NDArray:
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     _logsoftmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
     return y
 
@@ -22,12 +23,12 @@ def logsoftmax(x: NDArray) -> NDArray:
 @compiled(parallel=True)
 def _softmax(x, y):
     for m in prange(len(x)):
-        largest, total = x[m].max(), x.dtype.type(0)
+        largest, total = x[m].max(), 0.0
         for k in range(x.shape[1]):
             y[m, k] = np.exp(x[m, k] - largest)
             total += y[m, k]
         for k in range(x.shape[1]):
-            y[m, k] /= total
+            y[m, k] /= x.dtype.type(total)
 
 
 @compiled(parallel=True)
@@ -41,7 +42,7 @@ def _logsoftmax(x, y):
 @compiled
 def log_of_total(scores):
     """(a, b) with a + b = log(sum of exp(scores)), without overflow; added up, b would lose the digits that a has."""
-    largest, total = scores.max(), scores.dtype.type(0)
+    largest, total = scores.max(), 0.0
     for score in scores:
         total += np.exp(score - largest)
     return largest, np.log(total)

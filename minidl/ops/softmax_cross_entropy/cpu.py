@@ -18,7 +18,7 @@ def forward(scores: NDArray, targets: NDArray) -> NDArray:
 def _forward(scores, targets, losses):
     for m in prange(len(scores)):
         largest, log_total = log_of_total(scores[m])
-        loss = scores.dtype.type(0)
+        loss = 0.0
         for k in range(scores.shape[1]):
             loss += targets[m, k] * (log_total - (scores[m, k] - largest))
         losses[m] = loss
