@@ -1,7 +1,7 @@
 """Every differentiable function, in one list: the registry."""
 
 from minidl.ops.arithmetic import add, divide, matmul, multiply, negative, power, subtract
-from minidl.ops.batch_norm.op import batch_norm
+from minidl.ops.batch_norm.op import batch_norm, normalise
 from minidl.ops.conv2d.op import (
     conv2d,
     conv2d_input_gradient,
@@ -56,7 +56,7 @@ __all__ = [
     "dense_input_gradient", "dense_weight_gradient", "divide", "dropout", "elu", "exp", "flatten", "gelu", "getitem",
     "identity", "leakyrelu", "log", "logsoftmax", "matmul", "max", "max_pool2d", "max_pool2d_gather",
     "max_pool2d_scatter", "maximum", "mean", "mean_pool2d", "mean_pool2d_gradient", "min", "minimum", "multiply",
-    "negative", "power", "relu", "relu_gradient", "reshape", "row_sums", "scatter", "select", "sigmoid", "softmax",
-    "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish", "tanh", "transpose",
-    "var", "where",
+    "negative", "normalise", "power", "relu", "relu_gradient", "reshape", "row_sums", "scatter", "select", "sigmoid",
+    "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish", "tanh",
+    "transpose", "var", "where",
 ]  # fmt: skip

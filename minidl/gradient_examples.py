@@ -73,9 +73,9 @@ def taps(count: int, *shape: int) -> NDArray[np.uint8]:
     return _random.integers(0, count, shape, np.uint8)
 
 
-def batch_norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float = 1e-5) -> Tensor:
+def batch_norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float = 1e-5, relu: bool = False) -> Tensor:
     """The normalised numbers, without the statistics that come with them."""
-    return F.batch_norm(x, scale, shift, eps)[0]
+    return F.batch_norm(x, scale, shift, eps, relu)[0]
 
 
 def concatenate(*tensors: Tensor, axis: int) -> Tensor:
@@ -173,6 +173,9 @@ EXAMPLES = [
     Example(F.mean_pool2d_gradient, numbers(1, 2, 2, 2),
             x_shape=(1, 4, 4, 2), windows=make_windows("mean_pool2d", 2, 2)),
     Example(batch_norm, numbers(2, 3, 2), numbers(2), numbers(2)),
+    Example(batch_norm, numbers(3, 2, 2), numbers(2), numbers(2), relu=True),
+    Example(F.normalise, numbers(2, 2, 3), numbers(3), numbers(3), numbers(3)),
+    Example(F.normalise, numbers(3, 2, 3), numbers(3), numbers(3), numbers(3), relu=True),
     Example(F.dropout, numbers(3, 4), rate=0.5, key=(0, 1, 2)),
     # probabilities
     Example(F.softmax, numbers(2, 4)),

@@ -175,6 +175,9 @@ DENSE_AND_NORMS = [
     Example(batch_norm, numbers(2, 1), numbers(1), numbers(1)),
     Example(batch_norm, numbers(2, 3, 2, 3), numbers(3), numbers(3), eps=0.1),
     Example(batch_norm, 3 + numbers(40, 2), numbers(2), numbers(2)),
+    Example(batch_norm, distinct(5, 3, 9), positive(9), numbers(9), relu=True),
+    Example(F.normalise, numbers(4, 1), numbers(1), numbers(1), numbers(1)),
+    Example(F.normalise, distinct(2, 3, 2, 9), numbers(9), numbers(9), numbers(9), relu=True),
     Example(F.dropout, numbers(2, 3, 2), rate=0.0, key=(0, 0, 0)),
     Example(F.dropout, numbers(2, 3, 2), rate=0.9, key=(3, 2**40, 7)),
 ]

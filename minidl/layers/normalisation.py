@@ -8,8 +8,9 @@ from minidl.backend import Array
 from minidl.layers.layer import Layer, arguments
 from minidl.modes import training_step
 from minidl.operands import operands
-from minidl.ops.batch_norm.op import batch_norm
+from minidl.ops.batch_norm.op import batch_norm, normalise
 from minidl.ops.elementwise import identity
+from minidl.ops.relu.op import relu
 from minidl.tensor import Operand, Tensor
 
 
@@ -45,14 +46,16 @@ class BatchNorm(Layer):
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"BatchNorm: expected x (..., {channels}), got {x.shape}")
+        with_relu = self.activation is relu
         if training_step() is None:
             factor = self.scale / (self.variance + self.eps).sqrt()
-            return self.activation(x * factor + (self.shift - self.mean * factor))
-        y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps)
-        count = x.size // channels
-        self._follow(self.mean, mean)
-        self._follow(self.variance, variance * (count / (count - 1)))
-        return self.activation(y)
+            y = normalise(x, self.mean, factor, self.shift, with_relu)
+        else:
+            y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps, with_relu)
+            count = x.size // channels
+            self._follow(self.mean, mean)
+            self._follow(self.variance, variance * (count / (count - 1)))
+        return y if with_relu else self.activation(y)
 
     def _follow(self, running: Tensor, batch: Array) -> None:
         running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minidl import functions as F
+from minidl.ops.blocks import FEW
 from minidl.ops.momentum.op import momentum_update
 from minidl.tensor import Tensor, grad
 
@@ -118,6 +119,53 @@ def test_batch_norm_is_exact_for_numbers_far_from_zero(backend):
 
 
 @BACKENDS
+@pytest.mark.parametrize("first", [1e6, 0, -np.pi])
+@pytest.mark.parametrize("others", [lambda: random(5000, 3), lambda: np.full((5000, 3), 0.1, np.float32)])
+def test_batch_norm_is_exact_however_far_the_first_number_is_from_the_others(others, first, backend):
+    """The kernel measures distances from the first row."""
+    x = others()
+    x[0] = first
+    ones = Tensor(np.ones(3, np.float32), backend)
+    _, mean, variance = F.batch_norm(Tensor(x, backend), ones, ones)
+    np.testing.assert_allclose(mean, x.astype(float).mean(0), rtol=1e-6)
+    np.testing.assert_allclose(variance, x.astype(float).var(0), rtol=1e-6)
+
+
+@BACKENDS
+@DTYPES
+def test_relu_in_batch_norm_is_relu_behind_it(backend, dtype):
+    x, scale, shift = (
+        Tensor(random(*shape, dtype=dtype), backend, requires_grad=True) for shape in [(50, 3), (3,), (3,)]
+    )
+    for function in [lambda relu: F.batch_norm(x, scale, shift, relu=relu)[0],
+                     lambda relu: F.normalise(x, shift, scale, shift, relu=relu)]:  # fmt: skip
+        results = []
+        for y in [function(relu=True), F.relu(function(relu=False))]:
+            results.append([y, *grad((y * y).sum(), [x, scale, shift])])
+        for together, apart in zip(*results, strict=True):
+            np.testing.assert_array_equal(together.numpy(), apart.numpy())
+        assert 0.1 < (results[0][0].numpy() > 0).mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "message"),
+    [
+        (
+            F.batch_norm,
+            [(4, 2), (3,), (3,)],
+            r"x \(..., c\), scale \(c,\) and shift \(c,\), got \(4, 2\) and \(3,\) and",
+        ),
+        (F.batch_norm, [(2,), (2,), (2,)], r"x \(..., c\), scale"),
+        (F.batch_norm, [(4, 2), (2,), (1, 2)], r"x \(..., c\), scale"),
+        (F.normalise, [(4, 2), (2,), (1,), (2,)], r"x \(..., c\), mean \(c,\), factor \(c,\) and shift \(c,\), got"),
+    ],
+)
+def test_a_number_for_each_channel_is_expected(function, shapes, message):
+    with pytest.raises(ValueError, match=f"^{function.__name__}: expected {message}"):
+        function(*(np.ones(shape) for shape in shapes))
+
+
+@BACKENDS
 @DTYPES
 def test_softmax_of_large_scores_does_not_overflow(backend, dtype):
     x = Tensor(np.array([[1e4, 0, -1e4], [-1e4, -1e4, -1e4]], dtype), backend)
@@ -212,23 +260,30 @@ def test_momentum_update_of_unlike_arrays_is_refused(shape, dtype, wrong, backen
 
 # Threads --------------------------------------------------------------------------------------------------------------
 
+# Each shares its numbers among threads: more than few are in x
 LARGE = {
     "relu": (lambda x, w: F.relu(x) * w, (9999, 7), (7,)),
-    "conv2d": (lambda x, w: F.conv2d(x, w, pad=1), (6, 13, 11, 9), (3, 3, 9, 20)),
-    "conv2d, many channels": (lambda x, w: F.conv2d(x, w, stride=2), (2, 9, 9, 70), (3, 3, 70, 40)),
-    "max_pool2d": (lambda x, w: F.max_pool2d(x, 3, 1, 1) * w, (7, 9, 9, 5), (5,)),
-    "max_pool2d, halving": (lambda x, w: F.max_pool2d(x, 2) * w, (7, 8, 10, 5), (5,)),
-    "mean_pool2d": (lambda x, w: F.mean_pool2d(x, 3, 1, 1) * w, (7, 9, 9, 5), (5,)),
-    "batch_norm": (lambda x, w: F.batch_norm(x, w, w)[0], (999, 7), (7,)),
-    "softmax": (lambda x, w: F.softmax(x * w), (99, 7), (7,)),
-    "softmax_cross_entropy": (lambda x, w: F.softmax_cross_entropy(x * w, x), (99, 7), (7,)),
-    "dropout": (lambda x, w: F.dropout(x, 0.5, (0, 0, 0)) * w, (999, 7), (7,)),
+    "conv2d": (lambda x, w: F.conv2d(x, w, pad=1), (16, 13, 11, 9), (3, 3, 9, 20)),
+    "conv2d, many channels": (lambda x, w: F.conv2d(x, w, stride=2), (5, 9, 9, 70), (3, 3, 70, 40)),
+    "max_pool2d": (lambda x, w: F.max_pool2d(x, 3, 1, 1) * w, (47, 9, 9, 5), (5,)),
+    "max_pool2d, halving": (lambda x, w: F.max_pool2d(x, 2) * w, (47, 8, 10, 5), (5,)),
+    "mean_pool2d": (lambda x, w: F.mean_pool2d(x, 3, 1, 1) * w, (47, 9, 9, 5), (5,)),
+    "batch_norm": (lambda x, w: F.batch_norm(x, w, w)[0], (2999, 7), (7,)),
+    "batch_norm, relu": (lambda x, w: F.batch_norm(x, w, w, relu=True)[0], (2999, 7), (7,)),
+    "normalise": (lambda x, w: F.normalise(x, w, w, w), (2999, 7), (7,)),
+    "row_sums": (lambda x, w: F.row_sums(x) * w, (2999, 7), (7,)),
+    "softmax": (lambda x, w: F.softmax(x * w), (2999, 7), (7,)),
+    "logsoftmax": (lambda x, w: F.logsoftmax(x * w), (2999, 7), (7,)),
+    "softmax_cross_entropy": (lambda x, w: F.softmax_cross_entropy(x * w, x), (2999, 7), (7,)),
+    "dropout": (lambda x, w: F.dropout(x, 0.5, (0, 0, 0)) * w, (2999, 7), (7,)),
 }
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 @pytest.mark.parametrize(("function", "x_shape", "w_shape"), LARGE.values(), ids=LARGE)
 def test_results_do_not_depend_on_the_number_of_threads(function, x_shape, w_shape):
+    assert np.prod(x_shape) > FEW
+
     def bits(threads):
         numba.set_num_threads(threads)
         x, w = (Tensor(random(*shape), "cpu", requires_grad=True) for shape in [x_shape, w_shape])

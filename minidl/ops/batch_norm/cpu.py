@@ -1,37 +1,53 @@
-"""Numba: two passes over the rows (all axes but the last) for the statistics, one to normalise, two for the gradient.
+"""Numba: one pass over the memory for the statistics, one to normalise, two for the gradient.
 
-Rows are split into a fixed number of blocks, each with its own float64 sums, which are then added up in order: the
-result is the same for any number of threads.
+Rows are all axes but the last. Sums over them are taken in float64, for each block of rows, and then added up in order.
+Relu costs no pass of its own, nor memory: what it let through is worked out again from x.
 """
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.blocks import BLOCKS
 from minidl.ops.compiling import compiled
-
-BLOCKS = 32
+from minidl.ops.memory import empty
 
 
 def statistics(x: NDArray) -> tuple[NDArray, NDArray]:
-    mean, variance = np.empty(x.shape[-1], x.dtype), np.empty(x.shape[-1], x.dtype)
-    _statistics(_rows(x), mean, variance)
-    return mean, variance
+    """From distances to the first row, so that one pass is exact.
+
+    variance = mean of squares - square of mean loses as many digits as the second term has more than the result. With a
+    start that is itself one of the n numbers, this term is at most n times the result.
+    """
+    rows = _rows(x)
+    start = rows[0].astype(np.float64)
+    sums, squares = np.zeros((BLOCKS, *start.shape)), np.zeros((BLOCKS, *start.shape))
+    _add_distances(rows, start, sums, squares)
+    mean, square = sums.sum(0) / len(rows), squares.sum(0) / len(rows)
+    return (start + mean).astype(x.dtype), (square - mean * mean).astype(x.dtype)
 
 
-def normalise(x: NDArray, mean: NDArray, variance: NDArray, scale: NDArray, shift: NDArray, eps: float) -> NDArray:
-    y = np.empty_like(x)
-    factor = scale / np.sqrt(variance + x.dtype.type(eps))
-    _normalise(_rows(x), mean, factor, shift, _rows(y))
+def normalise(x: NDArray, mean: NDArray, factor: NDArray, shift: NDArray, relu: bool) -> NDArray:
+    y = empty(x.shape, x.dtype)
+    _normalise(_rows(x), mean, factor, shift, relu, _rows(y))
     return y
 
 
 def gradient(
-    dy: NDArray, x: NDArray, mean: NDArray, variance: NDArray, scale: NDArray, eps: float
+    dy: NDArray, x: NDArray, mean: NDArray, deviation: NDArray, scale: NDArray, shift: NDArray, relu: bool
 ) -> tuple[NDArray, NDArray, NDArray]:
-    dx, dscale, dshift = np.empty_like(x), np.empty_like(scale), np.empty_like(scale)
-    _gradient(_rows(dy), _rows(x), mean, 1 / np.sqrt(variance + x.dtype.type(eps)), scale, _rows(dx), dscale, dshift)
-    return dx, dscale, dshift
+    """With t = x - mean, normal = t / deviation and factor = scale / deviation,
+
+    dx = factor * (dy - mean of dy - normal * mean of dy * normal) = factor * dy - drift - pull * t
+    """
+    dx, factor, count = empty(x.shape, x.dtype), scale / deviation, x.size // len(mean)
+    sums, products = np.zeros((BLOCKS, len(mean))), np.zeros((BLOCKS, len(mean)))
+    _add_products(_rows(dy), _rows(x), mean, factor, shift, relu, sums, products)
+    dshift, dscale = sums.sum(0), products.sum(0) / deviation
+    drift, pull = factor * dshift / count, factor * dscale / count / deviation
+    numbers = [array.astype(x.dtype) for array in (drift, pull)]
+    _input_gradient(_rows(dy), _rows(x), mean, factor, shift, relu, *numbers, _rows(dx))
+    return dx, dscale.astype(x.dtype), dshift.astype(x.dtype)
 
 
 def _rows(x: NDArray) -> NDArray:
@@ -39,46 +55,56 @@ def _rows(x: NDArray) -> NDArray:
 
 
 @compiled(parallel=True)
-def _statistics(x, mean, variance):
-    rows, channels = x.shape
-    sums = np.zeros((BLOCKS, channels))
+def _add_distances(x, start, sums, squares):
     for block in prange(BLOCKS):
-        for m in range(block * rows // BLOCKS, (block + 1) * rows // BLOCKS):
-            for c in range(channels):
-                sums[block, c] += x[m, c]
-    exact_mean = sums.sum(axis=0) / rows
-    sums[:] = 0
-    for block in prange(BLOCKS):
-        for m in range(block * rows // BLOCKS, (block + 1) * rows // BLOCKS):
-            for c in range(channels):
-                distance = x[m, c] - exact_mean[c]
-                sums[block, c] += distance * distance
-    mean[:] = exact_mean
-    variance[:] = sums.sum(axis=0) / rows
+        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
+        _add_distances_of_block(x[part], start, sums[block], squares[block])
 
 
-@compiled(parallel=True)
-def _normalise(x, mean, factor, shift, y):
-    for m in prange(x.shape[0]):
+@compiled
+def _add_distances_of_block(x, start, sums, squares):
+    for m in range(len(x)):
         for c in range(x.shape[1]):
-            y[m, c] = (x[m, c] - mean[c]) * factor[c] + shift[c]
+            distance = x[m, c] - start[c]
+            sums[c] += distance
+            squares[c] += distance * distance
 
 
 @compiled(parallel=True)
-def _gradient(dy, x, mean, inverse_deviation, scale, dx, dscale, dshift):
-    rows, channels = x.shape
-    sums, products = np.zeros((BLOCKS, channels)), np.zeros((BLOCKS, channels))
+def _normalise(x, mean, factor, shift, relu, y):
+    zero = x.dtype.type(0)
+    for m in prange(len(x)):
+        for c in range(x.shape[1]):
+            number = (x[m, c] - mean[c]) * factor[c] + shift[c]
+            y[m, c] = zero if relu & (number < zero) else number
+
+
+@compiled(parallel=True)
+def _add_products(dy, x, mean, factor, shift, relu, sums, products):
     for block in prange(BLOCKS):
-        for m in range(block * rows // BLOCKS, (block + 1) * rows // BLOCKS):
-            for c in range(channels):
-                sums[block, c] += dy[m, c]
-                products[block, c] += dy[m, c] * (x[m, c] - mean[c])
-    dshift[:] = sums.sum(axis=0)
-    dscale[:] = products.sum(axis=0) * inverse_deviation
-    # dx = scale / deviation * (dy - mean(dy) - normal * mean(dy * normal)) = slope * dy - drift - pull * (x - mean)
-    slope = scale * inverse_deviation
-    drift = slope * dshift / rows
-    pull = slope * inverse_deviation * dscale / rows
-    for m in prange(rows):
-        for c in range(channels):
-            dx[m, c] = slope[c] * dy[m, c] - drift[c] - pull[c] * (x[m, c] - mean[c])
+        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
+        _add_products_of_block(dy[part], x[part], mean, factor, shift, relu, sums[block], products[block])
+
+
+@compiled
+def _add_products_of_block(dy, x, mean, factor, shift, relu, sums, products):
+    for m in range(len(x)):
+        for c in range(x.shape[1]):
+            dz, t = _through_relu(dy[m, c], x[m, c] - mean[c], factor[c], shift[c], relu)
+            sums[c] += dz
+            products[c] += dz * t
+
+
+@compiled(parallel=True)
+def _input_gradient(dy, x, mean, factor, shift, relu, drift, pull, dx):
+    for m in prange(len(x)):
+        for c in range(x.shape[1]):
+            dz, t = _through_relu(dy[m, c], x[m, c] - mean[c], factor[c], shift[c], relu)
+            dx[m, c] = factor[c] * dz - drift[c] - pull[c] * t
+
+
+@compiled
+def _through_relu(dy, t, factor, shift, relu):
+    """(dy, or 0 where relu cut off; t)"""
+    passed = (t * factor + shift > 0) | (not relu)
+    return dy if passed else type(dy)(0), t

@@ -11,16 +11,18 @@ def statistics(x: NDArray) -> tuple[NDArray, NDArray]:
     return mean.astype(x.dtype), variance.astype(x.dtype)
 
 
-def normalise(x: NDArray, mean: NDArray, variance: NDArray, scale: NDArray, shift: NDArray, eps: float) -> NDArray:
-    return (x - mean) / np.sqrt(variance + x.dtype.type(eps)) * scale + shift
+def normalise(x: NDArray, mean: NDArray, factor: NDArray, shift: NDArray, relu: bool) -> NDArray:
+    y = (x - mean) * factor + shift
+    return np.maximum(y, 0) if relu else y
 
 
 def gradient(
-    dy: NDArray, x: NDArray, mean: NDArray, variance: NDArray, scale: NDArray, eps: float
+    dy: NDArray, x: NDArray, mean: NDArray, deviation: NDArray, scale: NDArray, shift: NDArray, relu: bool
 ) -> tuple[NDArray, NDArray, NDArray]:
     """(dx, dscale, dshift). dx is dy less what it adds to the mean and to the variance."""
     axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
-    deviation = np.sqrt(variance + x.dtype.type(eps))
+    if relu:
+        dy = np.where(normalise(x, mean, scale / deviation, shift, relu) > 0, dy, dy.dtype.type(0))
     normal = (x - mean) / deviation
     dshift = dy.sum(axes, dtype=np.float64).astype(x.dtype)
     dscale = (dy * normal).sum(axes, dtype=np.float64).astype(x.dtype)
