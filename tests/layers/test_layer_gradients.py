@@ -41,6 +41,7 @@ LAYERS = [
     (MeanPool, lambda: MeanPool((2, 2)), IMAGES),
     (GlobalMeanPool, GlobalMeanPool, IMAGES),
     (BatchNorm, lambda: BatchNorm(2, tanh), IMAGES),
+    (BatchNorm, lambda: BatchNorm(2, relu), IMAGES),
     (Dropout, lambda: Dropout(0.4), ROWS),
     (SkipConnection, lambda: SkipConnection(Dense(4, 4, tanh), add), ROWS),
     (Chain, lambda: Chain(Conv((2, 2), (2, 2), tanh), flatten, Dense(18, 2)), IMAGES),

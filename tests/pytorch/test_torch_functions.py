@@ -109,6 +109,20 @@ def test_batch_norm(shape, backend):
 
 
 @BACKENDS
+def test_batch_norm_with_relu(backend):
+    check(
+        lambda x, scale, shift: F.batch_norm(x, scale, shift, eps=1e-3, relu=True)[0],
+        channels_last(lambda *inputs: nn.relu(_normalised_there(*inputs))),
+        random(2, 4, 3, 3), random(3), random(3), backend=backend,
+    )  # fmt: skip
+    check(
+        lambda x, mean, variance, scale, shift: F.normalise(x, mean, scale / F.sqrt(variance + 1e-3), shift, relu=True),
+        lambda x, mean, variance, scale, shift: nn.relu((x - mean) / torch.sqrt(variance + 1e-3) * scale + shift),
+        random(2, 4, 3, 3), random(3), abs(random(3)), random(3)[::-1].copy(), random(3), backend=backend,
+    )  # fmt: skip
+
+
+@BACKENDS
 def test_dense(backend):
     check(F.dense, lambda x, weight, bias: x @ weight + bias, random(4, 5), random(5, 3), random(3), backend=backend)
 
