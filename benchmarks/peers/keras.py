@@ -34,6 +34,7 @@ class Peer:
     def __init__(self, threads: int, option: str) -> None:
         os.environ["KERAS_BACKEND"] = self.backend = option
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by itself on processors without AVX-512, but faster
         SET_THREADS[option](threads)
         self.keras = import_module("keras")  # it reads the backend when it is imported
 
