@@ -1,22 +1,22 @@
 """Numba: the definition, image by image on all threads; the innermost loop runs along the channels."""
 
-import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.memory import zeros
 from minidl.ops.windows import Windows, output_shape
 
 
 def forward(x: NDArray, windows: Windows) -> NDArray:
     n, h, w, c = x.shape
-    y = np.zeros((n, *output_shape(windows, h, w), c), x.dtype)
+    y = zeros((n, *output_shape(windows, h, w), c), x.dtype)
     _forward(x, y, windows, x.dtype.type(1 / (windows.height * windows.width)))
     return y
 
 
 def gradient(dy: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray:
-    dx = np.zeros(x_shape, dy.dtype)
+    dx = zeros(x_shape, dy.dtype)
     _gradient(dy, dx, windows, dy.dtype.type(1 / (windows.height * windows.width)))
     return dx
 
