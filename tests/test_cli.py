@@ -12,6 +12,7 @@ from tiny_command import tiny
 from minidl import BatchNorm, Chain, cli, flatten, recipe
 from minidl.data import cifar10
 from minidl.data.download import DownloadError
+from minidl.ops.kernel_cache import Progress
 
 RUN = ["train", "tiny", "--data", "digits", "--limit", "32", "--batch-size", "8", "--epochs", "2"]
 COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds"]
@@ -75,7 +76,8 @@ def test_one_seed_repeats_and_two_differ(tmp_path, capsys):
 def test_a_real_network_as_a_command_of_its_own(tmp_path):
     command = [sys.executable, "-m", "minidl.cli", "train", "vgg11", "--data", "digits", "--limit", "16"]
     result = subprocess.run([*command, "--epochs", "1", "--batch-size", "8"], capture_output=True, text=True)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0
+    assert result.stderr.strip() in {"", Progress.LINE}  # kernels may have to be compiled first
     assert result.stdout.splitlines()[-1] == "Finished: runs/vgg11"
     assert len(history(tmp_path / "runs" / "vgg11")) == 1
 
