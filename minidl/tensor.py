@@ -310,7 +310,7 @@ def _walk_back(
     useful = None if inputs is None else _leading_to(inputs, order)
     wanted = set() if inputs is None else {id(x) for x in inputs}
     gradients: dict[int, Tensor] = {id(output): dy}
-    found, given = [], {id(dy)}
+    found, given = [], {id(dy): dy}  # kept, so that no later tensor gets its id
     with recording(create_graph):
         while order:
             node = order.pop()  # after everything that was computed from it, so its gradient is complete
@@ -320,7 +320,7 @@ def _walk_back(
             if id(node) in wanted or (inputs is None and node._backward is None):
                 # One gradient may belong to several tensors, as in a + b; changing one's must not change the other's
                 found.append((node, dy.to() if id(dy) in given else dy))
-                given.add(id(dy))
+                given[id(dy)] = dy
             if node._backward is None or (useful is not None and all(id(x) not in useful for x in node._inputs)):
                 continue  # nothing wanted lies behind it, so its history stays for another walk
             _check_unchanged(node)

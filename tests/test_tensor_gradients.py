@@ -55,6 +55,17 @@ def test_every_leaf_has_a_gradient_of_its_own():
     assert db.numpy().tolist() == [1, 1, 1]
 
 
+def test_a_gradient_that_belongs_to_one_leaf_alone_is_not_copied(monkeypatch):
+    leaves = [leaf() for _ in range(20)]
+    y = leaves[0]
+    for x in leaves[1:]:
+        y = y * x
+    copied = []
+    monkeypatch.setattr(Tensor, "to", lambda self: copied.append(self) or self)
+    y.sum().backward()
+    assert copied == []
+
+
 def test_grad_leaves_grad_alone():
     x = leaf()
     (x * 2).sum().backward()
