@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from minidl.ops.kernel_cache import NOT_COMPILED
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl.data": ROOT / "data"}
 
@@ -76,6 +78,15 @@ def test_array_libraries_are_imported_where_they_belong(module):
         assert "cupy" not in imported
     if module.startswith("minidl.ops.") and module.endswith((".reference", ".cpu", ".gpu")):
         assert "minidl.tensor" not in set(imports(MODULES[module])), "kernels see arrays, never Tensors"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_kernels_import_only_what_their_cache_looks_at(module):
+    imported = [name for name in imports(MODULES[module]) if name.startswith("minidl.")]
+    if module.startswith("minidl.ops.") and "minidl.ops.compiling" in imported:
+        for name in imported:
+            assert name.startswith("minidl.ops.")
+            assert MODULES[name].name not in NOT_COMPILED
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -5,6 +5,7 @@ parallel=True, the iterations of its prange() loops are shared by threads, unles
 a kernel is called from Python only.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from threading import RLock
@@ -12,6 +13,7 @@ from typing import Any, overload
 
 import numba
 import numpy
+from numba.core import event
 
 from minidl.ops.blocks import FEW
 from minidl.ops.kernel_cache import KernelCache
@@ -40,6 +42,42 @@ def _compile(options: dict[str, Any], function: Function) -> Any:
     kernel = numba.njit(**options)(function)
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
     return _launched(kernel) if options.get("parallel") else kernel
+
+
+class _WhileCompiling(event.Listener):
+    """What happens while Numba compiles a kernel: a line on stderr, and LLVM optimises no more than it must."""
+
+    LINE = "minidl: compiling kernels for this processor, once (less than a minute)…"
+    LEVEL = 2  # at 3, which Numba asks LLVM for, compiling takes a quarter longer, and the kernels are no faster
+
+    def __init__(self) -> None:
+        self.kernels: list[tuple[str, int]] = []  # a kernel and the functions it calls, with Numba's level before each
+        self.width = 0  # of what stands on the terminal
+        self.said = False
+
+    def on_start(self, event: Any) -> None:
+        if isinstance(event.data["dispatcher"]._cache, KernelCache):
+            self.kernels.append((event.data["dispatcher"]._cache.name, numba.config.OPT))
+            numba.config.OPT = type(numba.config.OPT)(min(numba.config.OPT, self.LEVEL))
+            self._show()
+
+    def on_end(self, event: Any) -> None:
+        if isinstance(event.data["dispatcher"]._cache, KernelCache):
+            _, numba.config.OPT = self.kernels.pop()
+            self._show()
+
+    def _show(self) -> None:
+        """On a terminal, the line stays for as long as it takes; elsewhere it is written once."""
+        if sys.__stderr__ and sys.stderr is sys.__stderr__ and sys.stderr.isatty():
+            text = f"{self.LINE} {self.kernels[0][0]}" if self.kernels else ""
+            print(f"\r{text.ljust(self.width)}", end="" if text else "\r", file=sys.stderr, flush=True)
+            self.width = len(text)
+        elif not self.said:  # progress bars, too, replace sys.stderr: they print whole lines above themselves
+            print(self.LINE, file=sys.stderr)
+        self.said = True
+
+
+event.register("numba:compile", _WhileCompiling())
 
 
 def _launched(kernel: Any) -> Function:

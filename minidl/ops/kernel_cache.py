@@ -2,7 +2,7 @@
 
 Numba keeps compiled functions too, but beside the source file, which may not be writable and goes when minidl is
 installed anew, and it does not notice when a file that the source imports changes. So here the folder is named after
-all that compiled code depends on, first of all the text of every file in minidl/ops.
+all that compiled code depends on, first of all the text of the files in minidl/ops.
 
 In the folder, each kernel has files of its own for each processor and each list of argument types. (Numba numbers them;
 two processes that save at the same time may give one number to two kernels.) Numba's part is to write a file under
@@ -28,15 +28,17 @@ from numba.core.compiler import CompileResult
 
 from minidl.folders import cache_folder
 
+NOT_COMPILED = {"op.py", "reference.py", "gpu.py"}
 FOLDERS_KEPT = 5  # those used last: of a few environments, or of the branches that someone works on
 
 
 def hash_of_sources() -> str:
-    """Stands for the text of all files in minidl/ops."""
+    """Stands for the text of all files in minidl/ops that kernels can import."""
     folder, digest = Path(__file__).parent, hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
-        text = file.read_bytes()
-        digest.update(f"{file.relative_to(folder).as_posix()} {len(text)}\n".encode() + text)
+        if file.name not in NOT_COMPILED:
+            text = file.read_bytes()
+            digest.update(f"{file.relative_to(folder).as_posix()} {len(text)}\n".encode() + text)
     return digest.hexdigest()
 
 
@@ -51,7 +53,7 @@ def kernel_folder() -> Path:
     else:
         parent = cache_folder() / "kernels"
     python = EXTENSION_SUFFIXES[0]  # version and binary interface, as in ".cpython-311-x86_64-linux-gnu.so"
-    libraries = [numba.__version__, llvmlite.__version__, numpy.__version__, numba.config.USING_SVML]
+    libraries = [numba.__version__, llvmlite.__version__, numpy.__version__, numba.config.USING_SVML, numba.config.OPT]
     return parent / _hash([SOURCES, python, *libraries])
 
 
@@ -70,21 +72,23 @@ class KernelCache(FunctionCache):
             raise ValueError(f"compiled: expected a function of minidl/ops, whose changes are noticed, got "
                              f"{function.__module__}.{function.__name__}")  # fmt: skip
         self._py_func = function
-        self._name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}"
+        self.name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}"
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The function compiled for these argument types, or None."""
         target.refresh()  # Numba's own cache does so: the parts of Numba that the compiled code calls must be there
-        compiled = self._load(self._index_key(signature, target.codegen()), target)
-        if compiled is None:
-            progress.begin(self._name)
-        return compiled
+        try:
+            _mark_as_used()
+            key = self._index_key(signature, target.codegen())
+            data = self._file(key).load(key)
+            return None if data is None else CompileResult._rebuild(target, *data)
+        except Exception:  # no folder, or a damaged file, which can fail in any way: compile, and write it anew
+            return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep what was compiled. A folder that cannot be written is reported, once."""
-        progress.end()
         if compiled.library.has_dynamic_globals:
-            raise ValueError(f"compiled: {self._name} uses an address of this process, such as that of a large global "
+            raise ValueError(f"compiled: {self.name} uses an address of this process, such as that of a large global "
                              f"array, which cannot be kept on disk; make it an argument")  # fmt: skip
         if hash_of_sources() != SOURCES:  # a file was edited while this process ran, so nobody knows which text this is
             return
@@ -96,16 +100,8 @@ class KernelCache(FunctionCache):
         except (OSError, RuntimeError) as error:  # the latter from kernel_folder()
             _say_that_nothing_is_kept(str(error))
 
-    def _load(self, key: Any, target: Any) -> Any:
-        try:
-            _mark_as_used()
-            data = self._file(key).load(key)
-            return None if data is None else CompileResult._rebuild(target, *data)
-        except Exception:  # no folder, or a damaged file, which can fail in any way: compile, and write it anew
-            return None
-
     def _file(self, key: object) -> IndexDataCacheFile:
-        return IndexDataCacheFile(str(kernel_folder()), f"{self._name}-{_hash(key)}", SOURCES)
+        return IndexDataCacheFile(str(kernel_folder()), f"{self.name}-{_hash(key)}", SOURCES)
 
 
 @cache  # once a process
@@ -126,34 +122,3 @@ def _remove_old_folders() -> None:
 def _say_that_nothing_is_kept(reason: str) -> None:
     print(f"minidl: compiled kernels cannot be kept ({reason}), so each run compiles them again; let the environment "
           f"variable MINIDL_CACHE_DIR name a folder that can be written", file=sys.stderr)  # fmt: skip
-
-
-class Progress:
-    """Says on stderr that kernels are being compiled: on a terminal for as long as it lasts, in a file in one line."""
-
-    LINE = "minidl: compiling kernels for this processor, once (about 20 s)…"
-
-    def __init__(self) -> None:
-        self.names: list[str] = []  # a kernel, and the functions it calls that are compiled on the way
-        self.width = 0
-        self.said = False
-
-    def begin(self, name: str) -> None:
-        self.names.append(name)
-        self._show()
-
-    def end(self) -> None:
-        self.names.pop()
-        self._show()
-
-    def _show(self) -> None:
-        if sys.__stderr__ and sys.stderr is sys.__stderr__ and sys.stderr.isatty():
-            text = f"{self.LINE} {self.names[0]}" if self.names else ""
-            print(f"\r{text.ljust(self.width)}", end="" if text else "\r", file=sys.stderr, flush=True)
-            self.width = len(text)
-        elif not self.said:  # progress bars, too, replace sys.stderr: they print whole lines above themselves
-            print(self.LINE, file=sys.stderr)
-        self.said = True
-
-
-progress = Progress()

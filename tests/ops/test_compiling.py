@@ -17,7 +17,7 @@ import pytest
 from minidl.ops import kernel_cache
 from minidl.ops.compiling import compiled
 
-LINE = "minidl: compiling kernels for this processor, once (about 20 s)…"
+LINE = "minidl: compiling kernels for this processor, once (less than a minute)…"
 KERNEL = """
 from minidl.ops.compiling import compiled
 from minidl.ops.example_factor import times_factor
@@ -171,7 +171,7 @@ def test_the_folders_used_last_are_kept(monkeypatch, tmp_path):
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["0", "1", "2", "3", "4"]
 
 
-def test_on_a_terminal_the_line_stays_for_as_long_as_it_takes(monkeypatch):
+def terminal_and_empty_cache(monkeypatch, folder):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -179,10 +179,27 @@ def test_on_a_terminal_the_line_stays_for_as_long_as_it_takes(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(sys, "__stderr__", terminal)
-    progress = kernel_cache.Progress()
-    for name in ["kernel", "what it calls"]:
-        progress.begin(name)
-    progress.end()
-    assert terminal.getvalue().split("\r")[-1] == f"{LINE} kernel"
-    progress.end()
-    assert terminal.getvalue().split("\r")[-2:] == [" " * len(f"{LINE} kernel"), ""]
+    monkeypatch.setattr(kernel_cache, "kernel_folder", lambda: folder / "kernels" / "new")
+    return terminal
+
+
+def test_on_a_terminal_the_line_stays_for_as_long_as_it_takes(monkeypatch, tmp_path):
+    terminal = terminal_and_empty_cache(monkeypatch, tmp_path)
+    inner = kernel_of("minidl.ops.test_compiling")
+
+    def kernel(x):
+        return inner(x)
+
+    kernel.__module__ = "minidl.ops.test_compiling"
+    assert compiled(kernel)(1) == 2
+    shown = f"{LINE} test_compiling.kernel"
+    assert terminal.getvalue().split("\r") == ["", shown, shown, shown, " " * len(shown), ""]
+
+
+def test_numbas_settings_are_as_before_also_when_a_kernel_cannot_be_compiled(monkeypatch, tmp_path):
+    terminal = terminal_and_empty_cache(monkeypatch, tmp_path)
+    level = numba.config.OPT
+    with pytest.raises(numba.TypingError):
+        kernel_of("minidl.ops.test_compiling")("text")
+    assert numba.config.OPT is level == 3
+    assert terminal.getvalue().endswith(" \r")
