@@ -12,9 +12,10 @@ distance between rows. Sums run over k in order, so the result does not depend o
 import numpy as np
 
 from minidl.ops.compiling import compiled
-from minidl.ops.simd import lane_count, lanes, load, multiply_add, splat, store, zeros
+from minidl.ops.simd import lane_count, lanes, load, multiply_add, prefetch, splat, store, zeros
 
 ROWS = 6  # of a tile
+AHEAD = 32  # rows of a panel that are fetched before they are needed
 
 
 def panel_width(dtype: np.dtype) -> int:
@@ -40,6 +41,8 @@ def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, in
     a3, a4, a5 = a_first + 3 * a_step, a_first + 4 * a_step, a_first + 5 * a_step
     for k in range(inner):
         left, right = load(panel, panel_first), load(panel, panel_first + lane)
+        prefetch(panel, panel_first + AHEAD * 2 * lane)
+        prefetch(panel, panel_first + AHEAD * 2 * lane + lane)
         panel_first += 2 * lane
         factor = splat(a, a0 + k)
         c00, c01 = multiply_add(factor, left, c00), multiply_add(factor, right, c01)

@@ -27,28 +27,41 @@ The other two passes have the same shape. The input gradient is a convolution of
 half a turn, c and f exchanged. The weight gradient transposes the formula: with dY = A dy AT, at each point
 images[p].T @ dY[p], summed over all tiles; then GT ... G makes 3 x 3 taps of them.
 
-Tiles are worked on in parts that stay in the third-level cache between one step and the next, filters in groups that
-each thread transforms for itself. Every number is summed by one thread in a fixed order: the result is the same for any
-number of threads.
+A thread works on a block of tiles at a time, and on a few panels of filters: what it transforms, multiplies and
+transforms back stays in its second-level cache. Every number is summed by one thread in a fixed order: the result is
+the same for any number of threads.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import get_thread_id, prange
+from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.winograd_lines import filter_gradient_transform, output_transform
-from minidl.ops.conv2d.winograd_tiles import Tiles, place, transform_filters, transform_tiles
+from minidl.ops.conv2d.winograd_tiles import (
+    DEPTH,
+    Tiles,
+    make_layout,
+    place,
+    transform_block,
+    transform_filters,
+    transform_panel,
+    transform_tiles,
+)
 from minidl.ops.memory import empty
 from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
 from minidl.ops.simd import at_least, lanes, load, splat, store
+from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-PART = 2**20  # numbers that are transformed before they are used
-BLOCK = 11 * ROWS  # tiles whose products a thread keeps in its second-level cache
+BLOCK = 8 * ROWS  # tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
-DEPTH = 128  # tiles that are summed up, in the weight gradient, before the next part of the result
+PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
+TILES = 128  # that are summed up, before it is the turn of the next sums
+RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
 PREPARATION = {4: 25, 2: 40, 0: 10}  # of a filter: it takes as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
@@ -65,6 +78,19 @@ def tile_side(windows: Windows, groups: int, weight_shape: tuple[int, ...], y_sh
     return min(multiplications, key=lambda m: multiplications[m]) if n else 0
 
 
+class Work(NamedTuple):
+    """How a convolution is split into tasks.
+
+    With many tiles, all filters are transformed first, and each task computes all outputs of a block of tiles, whose
+    images it transforms itself. With few tiles it is the other way round: the images are transformed first, and each
+    task computes a few panels of filters of all tiles, transforming the filters itself, a group of channels at a time.
+    """
+
+    many: bool
+    block: int  # tiles of a task
+    tasks: int
+
+
 def convolve(
     x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, choice: NDArray, tiles: Tiles, turned: bool, relu: bool
 ) -> None:
@@ -72,104 +98,140 @@ def convolve(
 
     With a `choice` that is not empty, y is half as large: of 2 x 2 outputs it gets the largest, choice its number.
     """
-    size, channels, filters, columns = tiles.m + 2, x.shape[3], y.shape[3], PANELS * panel_width(x.dtype)
-    step = _row_step(channels, x.dtype)
-    part = _part(tiles.total, size**2 * step)
-    groups = -(-filters // columns)
-    ranges = max(1, min(part // BLOCK, thread_count() * 2 // groups))  # of tiles, where the filters are too few
-    images = empty((size**2 * _apart(rounded_up(part, ROWS) * step, x.dtype),), x.dtype)
-    panels = empty((thread_count(), size**2 * _apart(channels * columns, x.dtype)), x.dtype)
-    products = empty((thread_count(), size**2 * _apart(BLOCK * columns, x.dtype)), x.dtype)
+    points, channels, filters, workers = (tiles.m + 2) ** 2, x.shape[3], y.shape[3], thread_count()
+    columns = PANELS * panel_width(x.dtype)
+    work = _split(tiles.total, -(-filters // columns), workers)
+    layout = make_layout(work.block, channels, DEPTH, points, x.dtype)
+    images = empty((workers if work.many else 1, layout.size), x.dtype)
+    panels_of_group = points * (layout.width + 1) * columns
+    if work.many:
+        panels = empty((1, -(-filters // columns) * -(-channels // DEPTH) * panels_of_group), x.dtype)
+        transform_filters(weight, turned, channels, filters, tiles.m, panels[0])
+    else:
+        panels = empty((workers, panels_of_group), x.dtype)
+        transform_tiles(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, 0, tiles.total, images[0], layout)
+    products = empty((workers, make_layout(work.block, columns, columns, points, x.dtype).size), x.dtype)
     low = np.array([0 if relu else -np.inf], x.dtype)
-    for first in range(0, tiles.total, part):
-        last = min(first + part, tiles.total)
-        transform_tiles(x, tiles, size, tiles.top, tiles.left, False, first, last, images, step)
-        _multiply(images, step, weight, turned, panels, products, bias, low, y, choice, tiles, first, last, ranges)
+    counter = np.zeros(1, np.int64)
+    _convolve(x, images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, work, counter)
+
+
+def _split(tiles: int, groups: int, workers: int) -> Work:
+    """`groups` is the number of tasks with few tiles."""
+    if tiles <= 2 * BLOCK and groups >= 2 * workers:
+        return Work(False, tiles, groups)
+    block = min(BLOCK, rounded_up(-(-tiles // (2 * workers)), ROWS))
+    return Work(True, block, -(-tiles // block))
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> None:
     """Fill dweight (3, 3, c, f)."""
     points, (channels, filters) = (tiles.m + 2) ** 2, dweight.shape[2:]
-    step, dy_step = _row_step(channels, x.dtype), _row_step(filters, x.dtype)
-    part = _part(tiles.total, points * max(step, dy_step))
-    sums_step = rounded_up(filters, panel_width(x.dtype))
-    height = rounded_up(channels, ROWS)
-    if part == tiles.total:
-        height = min(height, rounded_up(PART // 2 // (points * sums_step), ROWS))
-    images = empty((points * _apart(part * step, x.dtype),), x.dtype)
-    outputs = empty((points * _apart(part * dy_step, x.dtype),), x.dtype)
-    sums = empty((points * _apart(height * sums_step, x.dtype),), x.dtype)
+    parts = -(-tiles.total * points * max(channels, filters) // PART)
+    part = -(-tiles.total // parts)
+    layout, dy_layout = (make_layout(part, count, DEPTH, points, x.dtype) for count in (channels, filters))
+    ranges = max(1, min(RANGES // (-(-channels // DEPTH) * -(-filters // DEPTH)), part // TILES))
+    images, outputs = empty((layout.size,), x.dtype), empty((dy_layout.size,), x.dtype)
+    sums_layout = make_layout(layout.width, dy_layout.width, DEPTH, points, x.dtype)
+    sums = empty((thread_count(), sums_layout.size), x.dtype)
+    results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
     for first in range(0, tiles.total, part):
         last = min(first + part, tiles.total)
-        transform_tiles(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, first, last, images, step)
-        transform_tiles(dy, tiles, tiles.m, 0, 0, True, first, last, outputs, dy_step)
-        for c_first in range(0, channels, height):
-            c_last = min(c_first + height, channels)
-            _multiply_gradients(
-                images, step, outputs, dy_step, sums, sums_step, points, last - first, c_first, c_last, first > 0
-            )
-            if last == tiles.total:
-                _finish_weight_gradient(sums, sums_step, dweight, tiles.m, c_first, c_last)
-
-
-def _row_step(channels, dtype):
-    """Rows are whole vectors, and never a power of two apart: such rows would share one place in the cache."""
-    return rounded_up(channels, panel_width(dtype)) + panel_width(dtype)
-
-
-def _apart(count, dtype):
-    """A distance of at least `count` numbers, at which neighbours lie one line of the first-level cache further on.
-
-    At multiples of 4096 bytes all of them would share one place in it, which has room for eight.
-    """
-    return rounded_up(count, 4096 // dtype.itemsize) + 64 // dtype.itemsize
-
-
-def _part(tiles, numbers):
-    """How many tiles to transform at a time: parts of equal size, whole blocks."""
-    parts = -(-tiles * numbers // PART)
-    return min(tiles, rounded_up(-(-tiles // parts), BLOCK))
+        transform_tiles(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, first, last, images, layout)
+        transform_tiles(dy, tiles, tiles.m, 0, 0, True, first, last, outputs, dy_layout)
+        _weight_gradient(
+            images, layout, outputs, dy_layout, sums, sums_layout, results, tiles.m, last - first, first > 0,
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+    if ranges > 1:
+        results.sum(axis=0, out=dweight)
 
 
 @compiled(parallel=True)
-def _multiply(images, step, weight, turned, panels, products, bias, low, y, choice, tiles, first, last, ranges):
-    """products[p] = images[p] @ filters[p], and y = AT products A + bias: by ranges of tiles and groups of filters."""
-    size, lane, columns, filters = tiles.m + 2, lanes(images), PANELS * 2 * lanes(images), y.shape[3]
-    channels, point = weight.shape[3] if turned else weight.shape[2], products.shape[1] // size**2
-    groups, blocks = (filters + columns - 1) // columns, (last - first + BLOCK - 1) // BLOCK
-    block = ((last - first + blocks - 1) // blocks + ROWS - 1) // ROWS * ROWS
-    for task in prange(ranges * groups):
-        f_first, f_last = task % groups * columns, min((task % groups + 1) * columns, filters)
-        own_panels, own_products = panels[get_thread_id()], products[get_thread_id()]
-        outputs, between = np.empty(tiles.m**2 * columns, images.dtype), np.empty(size**2 * lane, images.dtype)
-        transform_filters(weight, turned, channels, f_first, f_last, tiles.m, own_panels)
-        for number in range(task // groups * blocks // ranges, (task // groups + 1) * blocks // ranges):
-            start, end = number * block, min((number + 1) * block, last - first)
-            _multiply_block(
-                images, step, own_panels, channels, f_last - f_first, own_products, columns, size**2, start, end
-            )
-            for tile in range(start, end):
-                for f in range(0, f_last - f_first, lane):
-                    output_transform(
-                        tiles.m, own_products, (tile - start) * columns + f, size * point, point,
-                        between, outputs, f, tiles.m * columns, columns,
-                    )  # fmt: skip
-                _write_outputs(outputs, columns, bias, low, y, choice, tiles, first + tile, f_first, f_last)
+def _convolve(x, images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, work, counter):
+    """y = AT (images[p] @ filters[p]) A + bias."""
+    for worker in prange(len(products)):
+        own_images = images[worker] if work.many else images[0]
+        own_panels = panels[0] if work.many else panels[worker]
+        own_products = products[worker]
+        task = take_task(counter)
+        while task < work.tasks:
+            if work.many:
+                _convolve_block(
+                    x, own_images, layout, own_panels, own_products, bias, low, y, choice, tiles, task, work.block
+                )
+            else:
+                _convolve_group(
+                    own_images, layout, weight, turned, own_panels, own_products, bias, low, y, choice, tiles, task
+                )
+            task = take_task(counter)
 
 
 @compiled
-def _multiply_block(images, step, panels, channels, filters, products, columns, points, start, end):
-    """products[p][tile][filter] for the tiles from `start` to `end`."""
-    panel, point = 2 * lanes(images), products.size // points
-    image_point, panel_point = images.size // points, panels.size // points
+def _convolve_block(x, images, layout, panels, products, bias, low, y, choice, tiles, block, size):
+    """The outputs of a block of tiles."""
+    first, last, points = block * size, min((block + 1) * size, tiles.total), (tiles.m + 2) ** 2
+    channels, filters, panel = x.shape[3], y.shape[3], 2 * lanes(x)
+    groups, panel_size = (channels + DEPTH - 1) // DEPTH, points * (layout.width + 1) * panel
+    transform_block(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, first, last, first, images, layout)
+    for f in range(0, filters, PANELS * panel):
+        f_last = min(f + PANELS * panel, filters)
+        for group in range(groups):
+            _multiply(
+                images, layout, group, last - first, min(DEPTH, channels - group * DEPTH),
+                panels, (f // panel * groups + group) * panel_size, groups * panel_size, f_last - f,
+                products, points, group > 0,
+            )  # fmt: skip
+        _transform_back(products, bias, low, y, choice, tiles, first, last, f, f_last)
+
+
+@compiled
+def _convolve_group(images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, task):
+    """The outputs of all tiles for a few panels of filters."""
+    points, panel, channels = (tiles.m + 2) ** 2, 2 * lanes(y), weight.shape[3] if turned else weight.shape[2]
+    f, f_last = task * PANELS * panel, min((task + 1) * PANELS * panel, y.shape[3])
+    panel_size = points * (layout.width + 1) * panel
+    for c in range(0, channels, DEPTH):
+        c_last = min(c + DEPTH, channels)
+        for start in range(f, f_last, panel):
+            transform_panel(
+                weight, turned, c, c_last, start, min(start + panel, f_last), tiles.m,
+                panels, (start - f) // panel * panel_size, (layout.width + 1) * panel,
+            )  # fmt: skip
+        _multiply(
+            images, layout, c // DEPTH, tiles.total, c_last - c, panels, 0, panel_size, f_last - f,
+            products, points, c > 0,
+        )  # fmt: skip
+    _transform_back(products, bias, low, y, choice, tiles, 0, tiles.total, f, f_last)
+
+
+@compiled
+def _multiply(images, layout, group, tiles, depth, panels, start, panel_size, filters, products, points, accumulate):
+    """products[p][tile][filter] = images[p][tile] @ panels[p], or this added, over the channels of a group."""
+    panel, columns, point = 2 * lanes(images), PANELS * 2 * lanes(images), products.size // points
     for p in range(points):
+        image, rows = group * layout.group + p * layout.point, start + p * (layout.width + 1) * panel
         for f in range(0, filters, panel):
-            for tile in range(start, end, ROWS):
+            for tile in range(0, tiles, ROWS):
                 multiply_rows(
-                    products, p * point + (tile - start) * columns + f, columns,
-                    images, p * image_point + tile * step, step,
-                    panels, p * panel_point + f * channels, channels, False,
+                    products, p * point + tile * columns + f, columns, images, image + tile * layout.step, layout.step,
+                    panels, rows + f // panel * panel_size, depth, accumulate,
                 )  # fmt: skip
+
+
+@compiled
+def _transform_back(products, bias, low, y, choice, tiles, first, last, f_first, f_last):
+    """y = AT products A + bias, for these tiles and filters."""
+    size, lane, columns = tiles.m + 2, lanes(y), PANELS * 2 * lanes(y)
+    outputs, between = np.empty(tiles.m**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
+    point = products.size // size**2
+    for tile in range(first, last):
+        for f in range(0, f_last - f_first, lane):
+            output_transform(
+                tiles.m, products, (tile - first) * columns + f, size * point, point,
+                between, outputs, f, tiles.m * columns, columns,
+            )  # fmt: skip
+        _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first, f_last)
 
 
 @compiled
@@ -209,31 +271,64 @@ def _pool(outputs, first, across, down, chosen):
 
 
 @compiled(parallel=True)
-def _multiply_gradients(images, step, outputs, dy_step, sums, sums_step, points, tiles, c_first, c_last, accumulate):
-    """sums[p] (c, f) = images[p].T @ outputs[p] over the tiles, for the channels from c_first to c_last."""
-    point, dy_point, sums_point = images.size // points, outputs.size // points, sums.size // points
-    for p in prange(points):
-        for start in range(0, tiles, DEPTH):
-            depth = min(DEPTH, tiles - start)
-            for f in range(0, sums_step, 2 * lanes(images)):
-                for c in range(c_first, c_last, ROWS):
-                    multiply_columns(
-                        sums, p * sums_point + (c - c_first) * sums_step + f, sums_step,
-                        images, p * point + start * step + c, step,
-                        outputs, p * dy_point + start * dy_step + f, dy_step, depth, accumulate or start > 0,
-                    )  # fmt: skip
+def _weight_gradient(images, layout, outputs, dy_layout, sums, sums_layout, results, m, tiles, accumulate, counter):
+    """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G, or this added, over the tiles of each range."""
+    for worker in prange(len(sums)):
+        _weight_gradient_tasks(
+            images, layout, outputs, dy_layout, sums[worker], sums_layout, results, m, tiles, accumulate, counter
+        )
 
 
-@compiled(parallel=True)
-def _finish_weight_gradient(sums, sums_step, dweight, m, c_first, c_last):
-    """dweight = GT sums G for the channels from c_first to c_last."""
-    size, filters, lane, point = m + 2, dweight.shape[3], lanes(sums), sums.size // (m + 2) ** 2
-    for c in prange(c_first, c_last):
-        taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
-        for f in range(0, filters, lane):
-            filter_gradient_transform(
-                m, sums, (c - c_first) * sums_step + f, size * point, point, between, taps, 0, 3 * lane, lane
-            )
-            width = min(lane, filters - f)
-            for tap in range(9):
-                dweight[tap // 3, tap % 3, c, f : f + width] = taps[tap * lane : tap * lane + width]
+@compiled
+def _weight_gradient_tasks(
+    images, layout, outputs, dy_layout, sums, sums_layout, results, m, tiles, accumulate, counter
+):
+    ranges, _, _, channels, filters = results.shape
+    heights, widths = (channels + layout.width - 1) // layout.width, (filters + dy_layout.width - 1) // dy_layout.width
+    task = take_task(counter)
+    while task < ranges * heights * widths:
+        number, height, width = task % ranges, task // ranges % heights, task // ranges // heights
+        c_first, f_first = height * layout.width, width * dy_layout.width
+        c_count, f_count = min(layout.width, channels - c_first), min(dy_layout.width, filters - f_first)
+        for p in range((m + 2) ** 2):
+            _sum_tiles(
+                images, height * layout.group + p * layout.point, layout.step, c_count,
+                outputs, width * dy_layout.group + p * dy_layout.point, dy_layout.step, f_count,
+                tiles * number // ranges, tiles * (number + 1) // ranges,
+                sums, p * sums_layout.point, sums_layout.step,
+            )  # fmt: skip
+        for c in range(c_count):
+            _finish_weight_gradient(sums, sums_layout, c, results[number], m, c_first + c, f_first, f_count, accumulate)
+        task = take_task(counter)
+
+
+@compiled
+def _sum_tiles(images, image, step, channels, outputs, output, dy_step, filters, first, last, sums, start, sums_step):
+    """sums[c][f] = the sum over the tiles from `first` to `last` of images[tile][c] * outputs[tile][f]."""
+    for tile in range(first, max(last, first + 1), TILES):  # no tiles have a sum, too: zero
+        depth = min(TILES, last - tile)
+        for f in range(0, filters, 2 * lanes(images)):
+            for c in range(0, channels, ROWS):
+                multiply_columns(
+                    sums, start + c * sums_step + f, sums_step, images, image + tile * step + c, step,
+                    outputs, output + tile * dy_step + f, dy_step, depth, tile > first,
+                )  # fmt: skip
+
+
+@compiled
+def _finish_weight_gradient(sums, layout, row, dweight, m, c, f_first, f_count, accumulate):
+    """dweight[:, :, c] = GT sums G for these filters, or this added."""
+    size, lane, flat, (_, _, channels, filters) = m + 2, lanes(sums), dweight.reshape(-1), dweight.shape
+    taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
+    for f in range(0, f_count, lane):
+        filter_gradient_transform(
+            m, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane
+        )
+        for tap in range(9):
+            target = (tap * channels + c) * filters + f_first + f
+            if f + lane <= f_count:
+                value = load(taps, tap * lane)
+                store(flat, target, load(flat, target) + value if accumulate else value)
+            else:
+                for i in range(f_count - f):
+                    flat[target + i] = (flat[target + i] if accumulate else 0) + taps[tap * lane + i]

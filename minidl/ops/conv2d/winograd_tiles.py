@@ -7,10 +7,12 @@ from numba import prange
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.winograd_lines import filter_transform, image_transform, output_gradient_transform
-from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
+from minidl.ops.products import ROWS, panel_width, rounded_up
+from minidl.ops.simd import copy, copy_transposed, lane_count, lanes, prefetch
 
 CHUNK = 8  # tiles that a thread transforms at a time
 CHANNELS = 64  # of a border tile that are copied at a time
+DEPTH = 128  # channels that are summed up at a time: so many rows of a panel stay in the first-level cache
 
 
 class Tiles(NamedTuple):
@@ -30,39 +32,70 @@ def make_tiles(m: int, y_shape: tuple[int, ...], top: int, left: int) -> Tiles:
     return Tiles(m, down, across, top, left, n * down * across)
 
 
+class Layout(NamedTuple):
+    """How transformed tiles lie in memory: [group of channels][point][tile][channel of the group].
+
+    Rows have room for whole tiles of products, and are never a power of two apart, nor are points: at multiples of 4096
+    bytes, all of them would share one place in the first-level cache, which has room for eight or twelve.
+    """
+
+    width: int  # channels of a group
+    step: int  # the distance between tiles
+    point: int  # between points
+    group: int  # between groups
+    size: int  # of all groups
+
+
+def make_layout(tiles: int, channels: int, width: int, points: int, dtype: np.dtype) -> Layout:
+    """Room for so many tiles, in groups of up to `width` channels."""
+    width = min(width, channels)
+    step = rounded_up(width, panel_width(dtype)) + rounded_up(ROWS, lane_count(dtype))
+    line, page = 64 // dtype.itemsize, 4096 // dtype.itemsize
+    point = rounded_up(rounded_up(tiles, ROWS) * step, page) + line
+    return Layout(width, step, point, points * point, -(-channels // width) * points * point)
+
+
 @compiled(parallel=True)
-def transform_tiles(x, tiles, side, top, left, backwards, first, last, target, step):
-    """The tiles from `first` to `last`, side x side pixels of x, become target[p][tile][channel].
+def transform_tiles(x, tiles, side, top, left, backwards, first, last, target, layout):
+    """Transform the tiles from `first` to `last`, side x side pixels of x; target begins with tile `first`.
 
     BT d B of images, or where `backwards` A dy AT of output gradients.
     """
-    (_, h, w, channels), size, point = x.shape, tiles.m + 2, target.size // (tiles.m + 2) ** 2
-    flat, lane = x.reshape(-1), lanes(x)
     for task in prange((last - first + CHUNK - 1) // CHUNK):
-        patch = np.empty(side * side * CHANNELS, x.dtype)
-        between = np.empty(size * side * lane, x.dtype)
-        for tile in range(first + task * CHUNK, min(first + (task + 1) * CHUNK, last)):
-            n, i, j = place(tiles, tile)
-            row, column, t_first = i * tiles.m - top, j * tiles.m - left, (tile - first) * step
-            inside = 0 <= row <= h - side and 0 <= column <= w - side and channels % lane == 0
-            for c_first in range(0, channels, CHANNELS):
-                if inside:
-                    source, s_first, s_across = flat, ((n * h + row) * w + column) * channels + c_first, channels
+        start, end = first + task * CHUNK, min(first + (task + 1) * CHUNK, last)
+        transform_block(x, tiles, side, top, left, backwards, start, end, first, target, layout)
+
+
+@compiled
+def transform_block(x, tiles, side, top, left, backwards, start, end, first, target, layout):
+    """The tiles from `start` to `end`, likewise."""
+    (_, h, w, channels), size, flat, lane = x.shape, tiles.m + 2, x.reshape(-1), lanes(x)
+    patch = np.empty(side * side * CHANNELS, x.dtype)
+    between = np.empty(size * side * lane, x.dtype)
+    for tile in range(start, end):
+        n, i, j = place(tiles, tile)
+        row, column = i * tiles.m - top, j * tiles.m - left
+        inside = 0 <= row <= h - side and 0 <= column <= w - side and channels % lane == 0
+        for c_first in range(0, channels, CHANNELS):
+            if inside:
+                source, s_first, s_across = flat, ((n * h + row) * w + column) * channels + c_first, channels
+            else:
+                _copy_patch(x, n, row, column, side, c_first, patch)
+                source, s_first, s_across = patch, 0, CHANNELS
+            s_down = s_across * (w if inside else side)
+            for c in range(0, min(CHANNELS, channels - c_first), lane):
+                group, place_in_group = (c_first + c) // layout.width, (c_first + c) % layout.width
+                t_first = group * layout.group + (tile - first) * layout.step + place_in_group
+                if backwards:
+                    output_gradient_transform(
+                        tiles.m, source, s_first + c, s_down, s_across, between,
+                        target, t_first, size * layout.point, layout.point,
+                    )  # fmt: skip
                 else:
-                    _copy_patch(x, n, row, column, side, c_first, patch)
-                    source, s_first, s_across = patch, 0, CHANNELS
-                s_down = s_across * (w if inside else side)
-                for c in range(0, min(CHANNELS, channels - c_first), lane):
-                    if backwards:
-                        output_gradient_transform(
-                            tiles.m, source, s_first + c, s_down, s_across, between,
-                            target, t_first + c_first + c, size * point, point,
-                        )  # fmt: skip
-                    else:
-                        image_transform(
-                            tiles.m, source, s_first + c, s_down, s_across, between,
-                            target, t_first + c_first + c, size * point, point,
-                        )  # fmt: skip
+                    image_transform(
+                        tiles.m, source, s_first + c, s_down, s_across, between,
+                        target, t_first, size * layout.point, layout.point,
+                    )  # fmt: skip
 
 
 @compiled
@@ -84,21 +117,36 @@ def _copy_patch(x, n, row, column, side, c_first, patch):
             patch[target + width : target + CHANNELS] = 0
 
 
+@compiled(parallel=True)
+def transform_filters(weight, turned, channels, filters, m, panels):
+    """All filters as panels[panel][group of channels][point][channel of the group][filter of the panel].
+
+    A row is left free after the last channel, so that points are no power of two apart.
+    """
+    panel, groups = 2 * lanes(weight), (channels + DEPTH - 1) // DEPTH
+    parts, point = (channels + panel - 1) // panel, (min(DEPTH, channels) + 1) * panel
+    for task in prange((filters + panel - 1) // panel * parts):
+        f, c = task // parts * panel, task % parts * panel
+        start = (f // panel * groups + c // DEPTH) * (m + 2) ** 2 * point + c % DEPTH * panel
+        transform_panel(
+            weight, turned, c, min(c + panel, channels), f, min(f + panel, filters), m, panels, start, point
+        )
+
+
 @compiled
-def transform_filters(weight, turned, channels, f_first, f_last, m, panels):
-    """G g GT for the filters from `f_first` to `f_last`, in panels: panels[p][panel][channel][filter of the panel]."""
-    lane, panel, point = lanes(weight), 2 * lanes(weight), panels.size // (m + 2) ** 2
-    taps, between = np.zeros(9 * panel * panel, weight.dtype), np.empty((m + 2) * 3 * lane, weight.dtype)
-    for f in range(f_first, f_last, panel):
-        for c_first in range(0, channels, panel):
-            c_last = min(c_first + panel, channels)
-            _copy_taps(weight, turned, c_first, c_last, f, min(f + panel, f_last), panel, taps)
-            for c in range(c_first, c_last):
-                for half in range(0, panel, lane):
-                    filter_transform(
-                        m, taps, (c - c_first) * panel + half, 3 * panel * panel, panel * panel, between,
-                        panels, (f - f_first) * channels + c * panel + half, (m + 2) * point, point,
-                    )  # fmt: skip
+def transform_panel(weight, turned, c_first, c_last, f_first, f_last, m, panels, start, point):
+    """G g GT of a panel of filters for these channels, the first of them at index `start`."""
+    lane, panel, size = lanes(weight), 2 * lanes(weight), m + 2
+    taps, between = np.zeros(9 * panel * panel, weight.dtype), np.empty(size * 3 * lane, weight.dtype)
+    for c in range(c_first, c_last, panel):
+        end = min(c + panel, c_last)
+        _copy_taps(weight, turned, c, end, f_first, f_last, panel, taps)
+        for i in range(end - c):
+            for half in range(0, panel, lane):
+                filter_transform(
+                    m, taps, i * panel + half, 3 * panel * panel, panel * panel, between,
+                    panels, start + (c - c_first + i) * panel + half, size * point, point,
+                )  # fmt: skip
 
 
 @compiled
