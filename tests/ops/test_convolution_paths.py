@@ -1,5 +1,7 @@
 """Winograd's algorithm and products of patches, each made to compute what the other usually would."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,8 @@ SHAPES = [
     (2, 6, 7, 9, 11, (0, 1, 2, 0)),
     (70, 4, 4, 8, 40, 1),
 ]
+SMALL = [(5, 2, 2, 150, 40, 1), (100, 2, 2, 9, 33, 1), (1, 2, 2, 16, 300, 1)]  # without the zeros around them
+SIZES = [0, 4, 6]  # of a line of products: patches, and tiles of 2 x 2 and 4 x 4 outputs
 
 
 def problem(n, h, w, channels, filters, pad, dtype):
@@ -34,9 +38,9 @@ def problem(n, h, w, channels, filters, pad, dtype):
     return x, weight, bias, random.standard_normal(y.shape).astype(dtype), windows
 
 
-def passes(monkeypatch, side, x, weight, bias, dy, windows):
-    """All three passes with tiles of one side, or 0 for patches."""
-    monkeypatch.setattr(winograd, "tile_side", lambda *_: side)
+def passes(monkeypatch, size, x, weight, bias, dy, windows):
+    """All three passes with lines of so many products, or 0 for patches."""
+    monkeypatch.setattr(winograd, "line_size", lambda *_: size)
     return (
         cpu.forward(x, weight, bias, windows, 1),
         cpu.input_gradient(dy, weight, x.shape, windows, 1),
@@ -53,31 +57,33 @@ def expected_passes(x, weight, bias, dy, windows):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("side", [0, 2, 4])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_path_computes_the_same(monkeypatch, shape, side, dtype):
+@pytest.mark.parametrize(
+    ("shape", "size"), [*product(SHAPES + SMALL, SIZES), *((shape, 3) for shape in SMALL)], ids=str
+)
+def test_every_path_computes_the_same(monkeypatch, shape, size, dtype):
     case = problem(*shape, dtype)
-    for computed, expected in zip(passes(monkeypatch, side, *case), expected_passes(*case), strict=True):
+    for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
         assert computed.dtype == dtype
         np.testing.assert_allclose(computed, expected, atol=TOLERANCE[dtype] * np.abs(expected).max(), rtol=0)
 
 
-@pytest.mark.parametrize("side", [0, 2, 4])
-def test_work_in_several_parts_computes_the_same(monkeypatch, side):
+@pytest.mark.parametrize("size", SIZES)
+def test_work_in_several_parts_computes_the_same(monkeypatch, size):
     """So few numbers at a time that tiles, channels and positions are split."""
     monkeypatch.setattr(winograd, "PART", 2**15)
     case = problem(70, 8, 6, 20, 40, 1, "float64")
-    for computed, expected in zip(passes(monkeypatch, side, *case), expected_passes(*case), strict=True):
+    for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
         np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("side", "windows", "groups", "channels", "filters", "image"),
+    ("size", "windows", "groups", "channels", "filters", "image"),
     [
-        (4, Windows(3, 3, top=1, left=1), 1, 64, 64, (32, 32)),
-        (4, Windows(3, 3, top=1, left=1), 1, 512, 512, (4, 4)),
-        (2, Windows(3, 3, top=1, left=1), 1, 512, 512, (2, 2)),
-        (2, Windows(3, 3, top=1, left=1), 1, 64, 64, (6, 6)),
+        (6, Windows(3, 3, top=1, left=1), 1, 64, 64, (32, 32)),
+        (6, Windows(3, 3, top=1, left=1), 1, 512, 512, (4, 4)),
+        (4, Windows(3, 3, top=1, left=1), 1, 512, 512, (2, 2)),
+        (3, Windows(3, 3, 1, 1, 1, 1, 1, 1), 1, 512, 512, (2, 2)),
+        (4, Windows(3, 3, top=1, left=1), 1, 64, 64, (6, 6)),
         (0, Windows(3, 3, top=1, left=1), 1, 512, 512, (1, 1)),
         (0, Windows(3, 3, top=1, left=1), 1, 3, 64, (32, 32)),
         (0, Windows(3, 3, stride_h=2, stride_w=2), 1, 64, 64, (32, 32)),
@@ -87,21 +93,21 @@ def test_work_in_several_parts_computes_the_same(monkeypatch, side):
         (0, Windows(3, 3, top=3), 1, 64, 64, (32, 32)),
     ],
 )
-def test_the_path_that_takes_least_time_is_chosen(side, windows, groups, channels, filters, image):
+def test_the_path_that_takes_least_time_is_chosen(size, windows, groups, channels, filters, image):
     weight_shape = (windows.height, windows.width, channels // groups, filters)
-    assert winograd.tile_side(windows, groups, weight_shape, (64, *image, filters)) == side
+    assert winograd.line_size(windows, groups, weight_shape, (64, *image, filters)) == size
 
 
 def test_few_images_are_not_worth_transforming_the_filters():
-    assert winograd.tile_side(Windows(3, 3, top=1, left=1), 1, (3, 3, 512, 512), (1, 4, 4, 512)) == 0
-    assert winograd.tile_side(Windows(3, 3, top=1, left=1), 1, (3, 3, 512, 512), (0, 4, 4, 512)) == 0
+    assert winograd.line_size(Windows(3, 3, top=1, left=1), 1, (3, 3, 512, 512), (1, 4, 4, 512)) == 0
+    assert winograd.line_size(Windows(3, 3, top=1, left=1), 1, (3, 3, 512, 512), (0, 4, 4, 512)) == 0
 
 
-@pytest.mark.parametrize("side", [0, 2, 4])
-def test_nan_reaches_the_outputs_that_see_it_and_no_other_image(monkeypatch, side):
+@pytest.mark.parametrize("size", SIZES)
+def test_nan_reaches_the_outputs_that_see_it_and_no_other_image(monkeypatch, size):
     x, weight, bias, dy, windows = problem(2, 8, 8, 8, 8, 1, "float32")
     x[1, 4, 4, 3] = np.nan
-    y, _, _ = passes(monkeypatch, side, x, weight, bias, dy, windows)
+    y, _, _ = passes(monkeypatch, size, x, weight, bias, dy, windows)
     assert np.isnan(y[1, 3:6, 3:6]).all()
     assert np.isfinite(y[0]).all()
 

@@ -22,9 +22,9 @@ def forward_relu(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, g
 
 def _forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int, relu: bool) -> NDArray:
     y = empty(_output_shape(x, weight, windows), x.dtype)
-    m = winograd.tile_side(windows, groups, weight.shape, y.shape)
-    if m:
-        tiles = make_tiles(m, y.shape, windows.top, windows.left)
+    size = winograd.line_size(windows, groups, weight.shape, y.shape)
+    if size:
+        tiles = make_tiles(size, y.shape, windows.top, windows.left)
         winograd.convolve(x, weight, bias, y, NO_CHOICE, tiles, turned=False, relu=relu)
     else:
         patchwise.convolve(x, weight, bias, y, windows, groups, backwards=False, relu=relu)
@@ -35,12 +35,12 @@ def forward_relu_max_pool(
     x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int
 ) -> tuple[NDArray, NDArray]:
     shape = _output_shape(x, weight, windows)
-    m = winograd.tile_side(windows, groups, weight.shape, shape)
-    if not m:
+    size = winograd.line_size(windows, groups, weight.shape, shape)
+    if not size:
         return max_pool2d.forward(forward_relu(x, weight, bias, windows, groups), HALVING)
     n, h, w, filters = shape
     y, choice = empty((n, h // 2, w // 2, filters), x.dtype), empty((n, h // 2, w // 2, filters), np.uint8)
-    tiles = make_tiles(m, shape, windows.top, windows.left)
+    tiles = make_tiles(size, shape, windows.top, windows.left)
     winograd.convolve(x, weight, bias, y, choice, tiles, turned=False, relu=True)
     return y, choice
 
@@ -48,9 +48,9 @@ def forward_relu_max_pool(
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
     dx = empty(x_shape, dy.dtype)
     bias = np.zeros(x_shape[3], dy.dtype)
-    m = winograd.tile_side(windows, groups, weight.shape, x_shape)
-    if m:  # the filters turned round see dy from as far outside as the filters did not see x
-        tiles = make_tiles(m, x_shape, 2 - windows.top, 2 - windows.left)
+    size = winograd.line_size(windows, groups, weight.shape, x_shape)
+    if size:  # the filters turned round see dy from as far outside as the filters did not see x
+        tiles = make_tiles(size, x_shape, 2 - windows.top, 2 - windows.left)
         winograd.convolve(dy, weight, bias, dx, NO_CHOICE, tiles, turned=True, relu=False)
     else:
         patchwise.convolve(dy, weight, bias, dx, windows, groups, backwards=True, relu=False)
@@ -59,9 +59,9 @@ def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windo
 
 def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
     dweight = empty(weight_shape, dy.dtype)
-    m = winograd.tile_side(windows, groups, weight_shape, dy.shape)
-    if m:
-        winograd.weight_gradient(dy, x, dweight, make_tiles(m, dy.shape, windows.top, windows.left))
+    size = winograd.line_size(windows, groups, weight_shape, dy.shape)
+    if size:
+        winograd.weight_gradient(dy, x, dweight, make_tiles(size, dy.shape, windows.top, windows.left))
     else:
         patchwise.weight_gradient(dy, x, dweight, windows, groups)
     return dweight

@@ -17,11 +17,14 @@ and infinity; with the points 2 and -2 as well, six multiplications make four ou
     y = AT [(G g) (*) (BT d)]                   one line of m outputs, m + 2 pixels, 3 taps
     Y = AT [(G g GT) (*) (BT d B)] A            a tile of m x m outputs, (m + 2) x (m + 2) pixels, 3 x 3 taps
 
-A tile of 4 x 4 outputs takes 36 multiplications instead of 144, one of 2 x 2 takes 16 instead of 36. The transforms
-cost additions, but each is done once for a tile or a filter, and used for all filters or all tiles. The sum over
-channels moves inside, so at each of the (m + 2)^2 points there is a matrix product:
+A tile of 4 x 4 outputs takes 36 multiplications instead of 144, one of 2 x 2 takes 16 instead of 36. Nine are enough
+where images have only 2 x 2 pixels and zeros around them, since zeros need not be multiplied: with q0 = (d0 + d1) g1,
+q1 = d1 (g2 - g1) and q2 = d0 (g0 - g1), the two outputs of a line are q0 + q1 and q0 + q2.
 
-    images[p] (tiles, c) @ filters[p] (c, f) -> products[p] (tiles, f)        p = 0 ... (m + 2)^2 - 1
+The transforms cost additions, but each is done once for a tile or a filter, and used for all filters or all tiles. The
+sum over channels moves inside, so at each of the points p, 36 or 16 or 9, there is a matrix product:
+
+    images[p] (tiles, c) @ filters[p] (c, f) -> products[p] (tiles, f)
 
 The other two passes have the same shape. The input gradient is a convolution of dy with the filters turned round by
 half a turn, c and f exchanged. The weight gradient transposes the formula: with dY = A dy AT, at each point
@@ -62,20 +65,27 @@ PANELS = 2  # of filters, likewise
 PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
 TILES = 128  # that are summed up, before it is the turn of the next sums
 RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
-PREPARATION = {4: 25, 2: 40, 0: 10}  # of a filter: it takes as long as to multiply it with so many tiles or positions
+PREPARATION = {
+    6: 25,
+    4: 40,
+    3: 15,
+    0: 10,
+}  # of a filter: it takes as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
 
-def tile_side(windows: Windows, groups: int, weight_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
-    """4 or 2, the side of the tiles with which this takes least time; 0 where the algorithm does not apply or pay."""
+def line_size(windows: Windows, groups: int, weight_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+    """How many products in a line take least time: 6, 4 or 3; 0 where the algorithm does not apply or pay."""
     kh, kw, channels, filters = weight_shape
     plain = (windows.stride_h, windows.stride_w, windows.dilation_h, windows.dilation_w, groups) == (1, 1, 1, 1, 1)
     if not plain or (kh, kw) != (3, 3) or max(windows.top, windows.left) > 2 or min(channels, filters) < FEWEST:
         return 0
     n, h, w, _ = y_shape
-    multiplications = {m: (m + 2) ** 2 * (n * -(-h // m) * -(-w // m) + PREPARATION[m]) for m in (4, 2)}
-    multiplications[0] = 9 * (n * h * w + PREPARATION[0])
-    return min(multiplications, key=lambda m: multiplications[m]) if n else 0
+    tiles = {size: n * -(-h // (size - 2)) * -(-w // (size - 2)) for size in (6, 4)} | {0: n * h * w}
+    if (h, w) == (2, 2) and (windows.top, windows.bottom, windows.left, windows.right) == (1, 1, 1, 1):
+        tiles[3] = n
+    multiplications = {size: (size or 3) ** 2 * (count + PREPARATION[size]) for size, count in tiles.items()}
+    return min(multiplications, key=lambda size: multiplications[size]) if n else 0
 
 
 class Work(NamedTuple):
@@ -98,7 +108,7 @@ def convolve(
 
     With a `choice` that is not empty, y is half as large: of 2 x 2 outputs it gets the largest, choice its number.
     """
-    points, channels, filters, workers = (tiles.m + 2) ** 2, x.shape[3], y.shape[3], thread_count()
+    points, channels, filters, workers = tiles.size**2, x.shape[3], y.shape[3], thread_count()
     columns = PANELS * panel_width(x.dtype)
     work = _split(tiles.total, -(-filters // columns), workers)
     layout = make_layout(work.block, channels, DEPTH, points, x.dtype)
@@ -106,10 +116,10 @@ def convolve(
     panels_of_group = points * (layout.width + 1) * columns
     if work.many:
         panels = empty((1, -(-filters // columns) * -(-channels // DEPTH) * panels_of_group), x.dtype)
-        transform_filters(weight, turned, channels, filters, tiles.m, panels[0])
+        transform_filters(weight, turned, channels, filters, tiles.size, panels[0])
     else:
         panels = empty((workers, panels_of_group), x.dtype)
-        transform_tiles(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, 0, tiles.total, images[0], layout)
+        transform_tiles(x, tiles, False, 0, tiles.total, images[0], layout)
     products = empty((workers, make_layout(work.block, columns, columns, points, x.dtype).size), x.dtype)
     low = np.array([0 if relu else -np.inf], x.dtype)
     counter = np.zeros(1, np.int64)
@@ -126,7 +136,7 @@ def _split(tiles: int, groups: int, workers: int) -> Work:
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> None:
     """Fill dweight (3, 3, c, f)."""
-    points, (channels, filters) = (tiles.m + 2) ** 2, dweight.shape[2:]
+    points, (channels, filters) = tiles.size**2, dweight.shape[2:]
     parts = -(-tiles.total * points * max(channels, filters) // PART)
     part = -(-tiles.total // parts)
     layout, dy_layout = (make_layout(part, count, DEPTH, points, x.dtype) for count in (channels, filters))
@@ -137,10 +147,10 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
     results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
     for first in range(0, tiles.total, part):
         last = min(first + part, tiles.total)
-        transform_tiles(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, first, last, images, layout)
-        transform_tiles(dy, tiles, tiles.m, 0, 0, True, first, last, outputs, dy_layout)
+        transform_tiles(x, tiles, False, first, last, images, layout)
+        transform_tiles(dy, tiles, True, first, last, outputs, dy_layout)
         _weight_gradient(
-            images, layout, outputs, dy_layout, sums, sums_layout, results, tiles.m, last - first, first > 0,
+            images, layout, outputs, dy_layout, sums, sums_layout, results, tiles.size, last - first, first > 0,
             np.zeros(1, np.int64),
         )  # fmt: skip
     if ranges > 1:
@@ -170,10 +180,10 @@ def _convolve(x, images, layout, weight, turned, panels, products, bias, low, y,
 @compiled
 def _convolve_block(x, images, layout, panels, products, bias, low, y, choice, tiles, block, size):
     """The outputs of a block of tiles."""
-    first, last, points = block * size, min((block + 1) * size, tiles.total), (tiles.m + 2) ** 2
+    first, last, points = block * size, min((block + 1) * size, tiles.total), tiles.size**2
     channels, filters, panel = x.shape[3], y.shape[3], 2 * lanes(x)
     groups, panel_size = (channels + DEPTH - 1) // DEPTH, points * (layout.width + 1) * panel
-    transform_block(x, tiles, tiles.m + 2, tiles.top, tiles.left, False, first, last, first, images, layout)
+    transform_block(x, tiles, False, first, last, first, images, layout)
     for f in range(0, filters, PANELS * panel):
         f_last = min(f + PANELS * panel, filters)
         for group in range(groups):
@@ -188,14 +198,14 @@ def _convolve_block(x, images, layout, panels, products, bias, low, y, choice, t
 @compiled
 def _convolve_group(images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, task):
     """The outputs of all tiles for a few panels of filters."""
-    points, panel, channels = (tiles.m + 2) ** 2, 2 * lanes(y), weight.shape[3] if turned else weight.shape[2]
+    points, panel, channels = tiles.size**2, 2 * lanes(y), weight.shape[3] if turned else weight.shape[2]
     f, f_last = task * PANELS * panel, min((task + 1) * PANELS * panel, y.shape[3])
     panel_size = points * (layout.width + 1) * panel
     for c in range(0, channels, DEPTH):
         c_last = min(c + DEPTH, channels)
         for start in range(f, f_last, panel):
             transform_panel(
-                weight, turned, c, c_last, start, min(start + panel, f_last), tiles.m,
+                weight, turned, c, c_last, start, min(start + panel, f_last), tiles.size,
                 panels, (start - f) // panel * panel_size, (layout.width + 1) * panel,
             )  # fmt: skip
         _multiply(
@@ -222,13 +232,13 @@ def _multiply(images, layout, group, tiles, depth, panels, start, panel_size, fi
 @compiled
 def _transform_back(products, bias, low, y, choice, tiles, first, last, f_first, f_last):
     """y = AT products A + bias, for these tiles and filters."""
-    size, lane, columns = tiles.m + 2, lanes(y), PANELS * 2 * lanes(y)
+    size, lane, columns = tiles.size, lanes(y), PANELS * 2 * lanes(y)
     outputs, between = np.empty(tiles.m**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
     point = products.size // size**2
     for tile in range(first, last):
         for f in range(0, f_last - f_first, lane):
             output_transform(
-                tiles.m, products, (tile - first) * columns + f, size * point, point,
+                size, products, (tile - first) * columns + f, size * point, point,
                 between, outputs, f, tiles.m * columns, columns,
             )  # fmt: skip
         _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first, f_last)
@@ -271,17 +281,17 @@ def _pool(outputs, first, across, down, chosen):
 
 
 @compiled(parallel=True)
-def _weight_gradient(images, layout, outputs, dy_layout, sums, sums_layout, results, m, tiles, accumulate, counter):
+def _weight_gradient(images, layout, outputs, dy_layout, sums, sums_layout, results, size, tiles, accumulate, counter):
     """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G, or this added, over the tiles of each range."""
     for worker in prange(len(sums)):
         _weight_gradient_tasks(
-            images, layout, outputs, dy_layout, sums[worker], sums_layout, results, m, tiles, accumulate, counter
+            images, layout, outputs, dy_layout, sums[worker], sums_layout, results, size, tiles, accumulate, counter
         )
 
 
 @compiled
 def _weight_gradient_tasks(
-    images, layout, outputs, dy_layout, sums, sums_layout, results, m, tiles, accumulate, counter
+    images, layout, outputs, dy_layout, sums, sums_layout, results, size, tiles, accumulate, counter
 ):
     ranges, _, _, channels, filters = results.shape
     heights, widths = (channels + layout.width - 1) // layout.width, (filters + dy_layout.width - 1) // dy_layout.width
@@ -290,7 +300,7 @@ def _weight_gradient_tasks(
         number, height, width = task % ranges, task // ranges % heights, task // ranges // heights
         c_first, f_first = height * layout.width, width * dy_layout.width
         c_count, f_count = min(layout.width, channels - c_first), min(dy_layout.width, filters - f_first)
-        for p in range((m + 2) ** 2):
+        for p in range(size**2):
             _sum_tiles(
                 images, height * layout.group + p * layout.point, layout.step, c_count,
                 outputs, width * dy_layout.group + p * dy_layout.point, dy_layout.step, f_count,
@@ -298,7 +308,9 @@ def _weight_gradient_tasks(
                 sums, p * sums_layout.point, sums_layout.step,
             )  # fmt: skip
         for c in range(c_count):
-            _finish_weight_gradient(sums, sums_layout, c, results[number], m, c_first + c, f_first, f_count, accumulate)
+            _finish_weight_gradient(
+                sums, sums_layout, c, results[number], size, c_first + c, f_first, f_count, accumulate
+            )
         task = take_task(counter)
 
 
@@ -316,13 +328,13 @@ def _sum_tiles(images, image, step, channels, outputs, output, dy_step, filters,
 
 
 @compiled
-def _finish_weight_gradient(sums, layout, row, dweight, m, c, f_first, f_count, accumulate):
+def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_count, accumulate):
     """dweight[:, :, c] = GT sums G for these filters, or this added."""
-    size, lane, flat, (_, _, channels, filters) = m + 2, lanes(sums), dweight.reshape(-1), dweight.shape
+    lane, flat, (_, _, channels, filters) = lanes(sums), dweight.reshape(-1), dweight.shape
     taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
     for f in range(0, f_count, lane):
         filter_gradient_transform(
-            m, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane
+            size, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane
         )
         for tap in range(9):
             target = (tap * channels + c) * filters + f_first + f

@@ -1,8 +1,8 @@
 """Winograd's transforms along one line of numbers, and in both directions of a tile.
 
 Each of the five functions below multiplies a line of vectors by one constant matrix; winograd.py says what the matrices
-are for. `m` is 4 or 2: how many outputs a tile has in each direction. A line starts at index `first` of a
-one-dimensional array and goes on in steps of `step`.
+are for. `size` is 6, 4 or 3: how many products a line takes, for 4 outputs, for 2, or for 2 with zeros on both sides. A
+line starts at index `first` of a one-dimensional array and goes on in steps of `step`.
 """
 
 from numba import njit
@@ -11,11 +11,16 @@ from minidl.ops.simd import lanes, load, store
 
 
 @njit
-def image_line(m, source, s_first, s_step, target, t_first, t_step):
-    """BT @ d: m + 2 pixels -> m + 2 products' left factors"""
+def image_line(size, source, s_first, s_step, target, t_first, t_step):
+    """BT @ d: pixels -> products' left factors"""
     d0, d1 = load(source, s_first), load(source, s_first + s_step)
+    if size == 3:
+        store(target, t_first, d0 + d1)
+        store(target, t_first + t_step, d1)
+        store(target, t_first + 2 * t_step, d0)
+        return
     d2, d3 = load(source, s_first + 2 * s_step), load(source, s_first + 3 * s_step)
-    if m == 2:
+    if size == 4:
         store(target, t_first, d0 - d2)
         store(target, t_first + t_step, d1 + d2)
         store(target, t_first + 2 * t_step, d2 - d1)
@@ -33,10 +38,14 @@ def image_line(m, source, s_first, s_step, target, t_first, t_step):
 
 
 @njit
-def filter_line(m, source, s_first, s_step, target, t_first, t_step):
-    """G @ g: 3 taps -> m + 2 products' right factors"""
+def filter_line(size, source, s_first, s_step, target, t_first, t_step):
+    """G @ g: 3 taps -> products' right factors"""
     g0, g1, g2 = load(source, s_first), load(source, s_first + s_step), load(source, s_first + 2 * s_step)
-    if m == 2:
+    if size == 3:
+        store(target, t_first, g1)
+        store(target, t_first + t_step, g2 - g1)
+        store(target, t_first + 2 * t_step, g0 - g1)
+    elif size == 4:
         even, odd = 0.5 * (g0 + g2), 0.5 * g1
         store(target, t_first, g0)
         store(target, t_first + t_step, even + odd)
@@ -54,12 +63,15 @@ def filter_line(m, source, s_first, s_step, target, t_first, t_step):
 
 
 @njit
-def output_line(m, source, s_first, s_step, target, t_first, t_step):
-    """AT @ q: m + 2 products -> m outputs"""
-    q0, q1 = load(source, s_first), load(source, s_first + s_step)
-    q2, q3 = load(source, s_first + 2 * s_step), load(source, s_first + 3 * s_step)
-    even1, odd1 = q1 + q2, q1 - q2
-    if m == 2:
+def output_line(size, source, s_first, s_step, target, t_first, t_step):
+    """AT @ q: products -> outputs"""
+    q0, q1, q2 = load(source, s_first), load(source, s_first + s_step), load(source, s_first + 2 * s_step)
+    if size == 3:
+        store(target, t_first, q0 + q1)
+        store(target, t_first + t_step, q0 + q2)
+        return
+    q3, even1, odd1 = load(source, s_first + 3 * s_step), q1 + q2, q1 - q2
+    if size == 4:
         store(target, t_first, q0 + even1)
         store(target, t_first + t_step, odd1 - q3)
     else:
@@ -72,10 +84,14 @@ def output_line(m, source, s_first, s_step, target, t_first, t_step):
 
 
 @njit
-def output_gradient_line(m, source, s_first, s_step, target, t_first, t_step):
-    """A @ dy: m outputs' gradients -> those of m + 2 products; output_line backwards"""
+def output_gradient_line(size, source, s_first, s_step, target, t_first, t_step):
+    """A @ dy: outputs' gradients -> those of products; output_line backwards"""
     y0, y1 = load(source, s_first), load(source, s_first + s_step)
-    if m == 2:
+    if size == 3:
+        store(target, t_first, y0 + y1)
+        store(target, t_first + t_step, y0)
+        store(target, t_first + 2 * t_step, y1)
+    elif size == 4:
         store(target, t_first, y0)
         store(target, t_first + t_step, y0 + y1)
         store(target, t_first + 2 * t_step, y0 - y1)
@@ -93,12 +109,16 @@ def output_gradient_line(m, source, s_first, s_step, target, t_first, t_step):
 
 
 @njit
-def filter_gradient_line(m, source, s_first, s_step, target, t_first, t_step):
-    """GT @ dw: m + 2 right factors' gradients -> those of 3 taps; filter_line backwards"""
-    w0, w1 = load(source, s_first), load(source, s_first + s_step)
-    w2, w3 = load(source, s_first + 2 * s_step), load(source, s_first + 3 * s_step)
-    even1, odd1 = w1 + w2, w1 - w2
-    if m == 2:
+def filter_gradient_line(size, source, s_first, s_step, target, t_first, t_step):
+    """GT @ dw: right factors' gradients -> those of 3 taps; filter_line backwards"""
+    w0, w1, w2 = load(source, s_first), load(source, s_first + s_step), load(source, s_first + 2 * s_step)
+    if size == 3:
+        store(target, t_first, w2)
+        store(target, t_first + t_step, w0 - w1 - w2)
+        store(target, t_first + 2 * t_step, w1)
+        return
+    w3, even1, odd1 = load(source, s_first + 3 * s_step), w1 + w2, w1 - w2
+    if size == 4:
         store(target, t_first, w0 + 0.5 * even1)
         store(target, t_first + t_step, 0.5 * odd1)
         store(target, t_first + 2 * t_step, 0.5 * even1 + w3)
@@ -110,35 +130,40 @@ def filter_gradient_line(m, source, s_first, s_step, target, t_first, t_step):
         store(target, t_first + 2 * t_step, (1 / 6) * (even2 - even1) + w5)
 
 
-def _both_ways(line, sizes, results):
+def _both_ways(line, before, behind):
     """The transform of a tile, matrix @ tile @ matrix.T: `line` along every column, then along every row.
 
-    Tiles of m = 4 and of m = 2 have `sizes` before and `results` behind. These numbers are known when the loops are
-    compiled, which are then unrolled.
+    For 6, 4 and 3 products in a line, tiles have the sides `before` it and `behind` it. These numbers are known when
+    the loops are compiled, which are then unrolled.
     """
-    (size_4, size_2), (result_4, result_2) = sizes, results
+    (before_6, before_4, before_3), (behind_6, behind_4, behind_3) = before, behind
 
     @njit
-    def transform(m, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
+    def transform(size, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
         """s_down and s_across are the source's distances between neighbours, t_down and t_across the target's;
         `between` has room for 36 vectors."""
         lane = lanes(source)
-        if m == 4:
-            for column in range(size_4):
-                line(4, source, s_first + column * s_across, s_down, between, column * lane, size_4 * lane)
-            for row in range(result_4):
-                line(4, between, row * size_4 * lane, lane, target, t_first + row * t_down, t_across)
+        if size == 6:
+            for column in range(before_6):
+                line(6, source, s_first + column * s_across, s_down, between, column * lane, before_6 * lane)
+            for row in range(behind_6):
+                line(6, between, row * before_6 * lane, lane, target, t_first + row * t_down, t_across)
+        elif size == 4:
+            for column in range(before_4):
+                line(4, source, s_first + column * s_across, s_down, between, column * lane, before_4 * lane)
+            for row in range(behind_4):
+                line(4, between, row * before_4 * lane, lane, target, t_first + row * t_down, t_across)
         else:
-            for column in range(size_2):
-                line(2, source, s_first + column * s_across, s_down, between, column * lane, size_2 * lane)
-            for row in range(result_2):
-                line(2, between, row * size_2 * lane, lane, target, t_first + row * t_down, t_across)
+            for column in range(before_3):
+                line(3, source, s_first + column * s_across, s_down, between, column * lane, before_3 * lane)
+            for row in range(behind_3):
+                line(3, between, row * before_3 * lane, lane, target, t_first + row * t_down, t_across)
 
     return transform
 
 
-image_transform = _both_ways(image_line, (6, 4), (6, 4))
-filter_transform = _both_ways(filter_line, (3, 3), (6, 4))
-output_transform = _both_ways(output_line, (6, 4), (4, 2))
-output_gradient_transform = _both_ways(output_gradient_line, (4, 2), (6, 4))
-filter_gradient_transform = _both_ways(filter_gradient_line, (6, 4), (3, 3))
+image_transform = _both_ways(image_line, (6, 4, 2), (6, 4, 3))
+filter_transform = _both_ways(filter_line, (3, 3, 3), (6, 4, 3))
+output_transform = _both_ways(output_line, (6, 4, 3), (4, 2, 2))
+output_gradient_transform = _both_ways(output_gradient_line, (4, 2, 2), (6, 4, 3))
+filter_gradient_transform = _both_ways(filter_gradient_line, (6, 4, 3), (3, 3, 3))

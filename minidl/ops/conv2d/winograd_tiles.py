@@ -16,9 +16,12 @@ DEPTH = 128  # channels that are summed up at a time: so many rows of a panel st
 
 
 class Tiles(NamedTuple):
-    """How tiles of m x m outputs lie on images: tile (0, 0) sees pixels from (-top, -left)."""
+    """How tiles of m x m outputs lie on images: each takes size x size products, and sees side x side pixels, those of
+    tile (0, 0) from (-top, -left) on."""
 
+    size: int
     m: int
+    side: int
     down: int
     across: int
     top: int
@@ -26,10 +29,14 @@ class Tiles(NamedTuple):
     total: int
 
 
-def make_tiles(m: int, y_shape: tuple[int, ...], top: int, left: int) -> Tiles:
+def make_tiles(size: int, y_shape: tuple[int, ...], top: int, left: int) -> Tiles:
+    """For outputs of this shape, with so many zeros above and left of the images."""
     n, out_h, out_w, _ = y_shape
+    if size == 3:
+        return Tiles(3, 2, 2, 1, 1, 0, 0, n)  # a whole image, without the zeros
+    m = size - 2
     down, across = -(-out_h // m), -(-out_w // m)
-    return Tiles(m, down, across, top, left, n * down * across)
+    return Tiles(size, m, size, down, across, top, left, n * down * across)
 
 
 class Layout(NamedTuple):
@@ -56,20 +63,21 @@ def make_layout(tiles: int, channels: int, width: int, points: int, dtype: np.dt
 
 
 @compiled(parallel=True)
-def transform_tiles(x, tiles, side, top, left, backwards, first, last, target, layout):
-    """Transform the tiles from `first` to `last`, side x side pixels of x; target begins with tile `first`.
+def transform_tiles(x, tiles, backwards, first, last, target, layout):
+    """Transform the tiles from `first` to `last`; target begins with tile `first`.
 
-    BT d B of images, or where `backwards` A dy AT of output gradients.
+    BT d B of images x, or where `backwards` A dy AT of output gradients x.
     """
     for task in prange((last - first + CHUNK - 1) // CHUNK):
         start, end = first + task * CHUNK, min(first + (task + 1) * CHUNK, last)
-        transform_block(x, tiles, side, top, left, backwards, start, end, first, target, layout)
+        transform_block(x, tiles, backwards, start, end, first, target, layout)
 
 
 @compiled
-def transform_block(x, tiles, side, top, left, backwards, start, end, first, target, layout):
+def transform_block(x, tiles, backwards, start, end, first, target, layout):
     """The tiles from `start` to `end`, likewise."""
-    (_, h, w, channels), size, flat, lane = x.shape, tiles.m + 2, x.reshape(-1), lanes(x)
+    (_, h, w, channels), size, flat, lane = x.shape, tiles.size, x.reshape(-1), lanes(x)
+    side, top, left = (tiles.m, 0, 0) if backwards else (tiles.side, tiles.top, tiles.left)
     patch = np.empty(side * side * CHANNELS, x.dtype)
     between = np.empty(size * side * lane, x.dtype)
     for tile in range(start, end):
@@ -88,12 +96,12 @@ def transform_block(x, tiles, side, top, left, backwards, start, end, first, tar
                 t_first = group * layout.group + (tile - first) * layout.step + place_in_group
                 if backwards:
                     output_gradient_transform(
-                        tiles.m, source, s_first + c, s_down, s_across, between,
+                        size, source, s_first + c, s_down, s_across, between,
                         target, t_first, size * layout.point, layout.point,
                     )  # fmt: skip
                 else:
                     image_transform(
-                        tiles.m, source, s_first + c, s_down, s_across, between,
+                        size, source, s_first + c, s_down, s_across, between,
                         target, t_first, size * layout.point, layout.point,
                     )  # fmt: skip
 
@@ -118,7 +126,7 @@ def _copy_patch(x, n, row, column, side, c_first, patch):
 
 
 @compiled(parallel=True)
-def transform_filters(weight, turned, channels, filters, m, panels):
+def transform_filters(weight, turned, channels, filters, size, panels):
     """All filters as panels[panel][group of channels][point][channel of the group][filter of the panel].
 
     A row is left free after the last channel, so that points are no power of two apart.
@@ -127,16 +135,16 @@ def transform_filters(weight, turned, channels, filters, m, panels):
     parts, point = (channels + panel - 1) // panel, (min(DEPTH, channels) + 1) * panel
     for task in prange((filters + panel - 1) // panel * parts):
         f, c = task // parts * panel, task % parts * panel
-        start = (f // panel * groups + c // DEPTH) * (m + 2) ** 2 * point + c % DEPTH * panel
+        start = (f // panel * groups + c // DEPTH) * size**2 * point + c % DEPTH * panel
         transform_panel(
-            weight, turned, c, min(c + panel, channels), f, min(f + panel, filters), m, panels, start, point
+            weight, turned, c, min(c + panel, channels), f, min(f + panel, filters), size, panels, start, point
         )
 
 
 @compiled
-def transform_panel(weight, turned, c_first, c_last, f_first, f_last, m, panels, start, point):
+def transform_panel(weight, turned, c_first, c_last, f_first, f_last, size, panels, start, point):
     """G g GT of a panel of filters for these channels, the first of them at index `start`."""
-    lane, panel, size = lanes(weight), 2 * lanes(weight), m + 2
+    lane, panel = lanes(weight), 2 * lanes(weight)
     taps, between = np.zeros(9 * panel * panel, weight.dtype), np.empty(size * 3 * lane, weight.dtype)
     for c in range(c_first, c_last, panel):
         end = min(c + panel, c_last)
@@ -144,7 +152,7 @@ def transform_panel(weight, turned, c_first, c_last, f_first, f_last, m, panels,
         for i in range(end - c):
             for half in range(0, panel, lane):
                 filter_transform(
-                    m, taps, i * panel + half, 3 * panel * panel, panel * panel, between,
+                    size, taps, i * panel + half, 3 * panel * panel, panel * panel, between,
                     panels, start + (c - c_first + i) * panel + half, size * point, point,
                 )  # fmt: skip
 
