@@ -39,7 +39,8 @@ def compiled(function: Function | None = None, /, **options: Any) -> Any:
 
 
 def _compile(options: dict[str, Any], function: Function) -> Any:
-    kernel = numba.njit(**options)(function)
+    wrappers = {"no_cpython_wrapper": not options.get("parallel"), "no_cfunc_wrapper": True}
+    kernel = numba.njit(**wrappers, **options)(function)
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
     return _launched(kernel) if options.get("parallel") else kernel
 

@@ -29,7 +29,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils, codegen, config
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 CONTRACT = {"contract"}  # a * b + c may become one instruction, rounded once
 
@@ -143,23 +143,34 @@ def multiply_add(typing, a, b, c):
     return a(a, b, c), write
 
 
-@intrinsic
-def _add(typing, a, b):
-    return a(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments)
+def _same_vector(context):
+    return lambda a, b: a if isinstance(a, Vector) and a == b else None
 
 
-@intrinsic
-def _subtract(typing, a, b):
-    return a(a, b), lambda context, builder, signature, arguments: builder.fsub(*arguments)
+for operation in (operator.add, operator.sub):
+    type_callable(operation)(_same_vector)
 
 
-@intrinsic
-def _scale(typing, factor, vector):
-    def write(context, builder, signature, arguments):
-        number = context.cast(builder, arguments[0], factor, vector.dtype)
-        return builder.fmul(_filled(builder, arguments[1].type, number), arguments[1])
+@lower_builtin(operator.add, Vector, Vector)
+def _add(context, builder, signature, arguments):
+    return builder.fadd(*arguments)
 
-    return vector(factor, vector), write
+
+@lower_builtin(operator.sub, Vector, Vector)
+def _subtract(context, builder, signature, arguments):
+    return builder.fsub(*arguments)
+
+
+@type_callable(operator.mul)
+def _scaled_vector(context):
+    return lambda factor, vector: vector if factor == types.float64 and isinstance(vector, Vector) else None
+
+
+@lower_builtin(operator.mul, types.Float, Vector)
+def _scale(context, builder, signature, arguments):
+    factor, vector = signature.args
+    number = context.cast(builder, arguments[0], factor, vector.dtype)
+    return builder.fmul(_filled(builder, arguments[1].type, number), arguments[1])
 
 
 @intrinsic
@@ -225,27 +236,6 @@ def at_least(typing, a, low):
         return builder.select(smaller, arguments[1], arguments[0])
 
     return a(a, low), write
-
-
-@overload(operator.add, inline="always")
-def _add_vectors(a, b):
-    if isinstance(a, Vector) and a == b:
-        return lambda a, b: _add(a, b)
-    return None
-
-
-@overload(operator.sub, inline="always")
-def _subtract_vectors(a, b):
-    if isinstance(a, Vector) and a == b:
-        return lambda a, b: _subtract(a, b)
-    return None
-
-
-@overload(operator.mul, inline="always")
-def _scale_vector(factor, vector):
-    if isinstance(factor, types.Float) and isinstance(vector, Vector):
-        return lambda factor, vector: _scale(factor, vector)
-    return None
 
 
 @njit

@@ -119,7 +119,7 @@ def convolve(
         transform_filters(weight, turned, channels, filters, tiles.size, panels[0])
     else:
         panels = empty((workers, panels_of_group), x.dtype)
-        transform_tiles(x, tiles, False, 0, tiles.total, images[0], layout)
+        transform_tiles(x, tiles, 0, tiles.total, images[0], layout)
     products = empty((workers, make_layout(work.block, columns, columns, points, x.dtype).size), x.dtype)
     low = np.array([0 if relu else -np.inf], x.dtype)
     counter = np.zeros(1, np.int64)
@@ -147,8 +147,8 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
     results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
     for first in range(0, tiles.total, part):
         last = min(first + part, tiles.total)
-        transform_tiles(x, tiles, False, first, last, images, layout)
-        transform_tiles(dy, tiles, True, first, last, outputs, dy_layout)
+        transform_tiles(x, tiles, first, last, images, layout)
+        transform_tiles(dy, tiles.on_outputs(), first, last, outputs, dy_layout)
         _weight_gradient(
             images, layout, outputs, dy_layout, sums, sums_layout, results, tiles.size, last - first, first > 0,
             np.zeros(1, np.int64),
@@ -166,58 +166,41 @@ def _convolve(x, images, layout, weight, turned, panels, products, bias, low, y,
         own_products = products[worker]
         task = take_task(counter)
         while task < work.tasks:
-            if work.many:
-                _convolve_block(
-                    x, own_images, layout, own_panels, own_products, bias, low, y, choice, tiles, task, work.block
-                )
-            else:
-                _convolve_group(
-                    own_images, layout, weight, turned, own_panels, own_products, bias, low, y, choice, tiles, task
-                )
+            _convolve_task(
+                x, own_images, layout, weight, turned, own_panels, own_products, bias, low, y, choice, tiles, work, task
+            )
             task = take_task(counter)
 
 
 @compiled
-def _convolve_block(x, images, layout, panels, products, bias, low, y, choice, tiles, block, size):
-    """The outputs of a block of tiles."""
-    first, last, points = block * size, min((block + 1) * size, tiles.total), tiles.size**2
-    channels, filters, panel = x.shape[3], y.shape[3], 2 * lanes(x)
-    groups, panel_size = (channels + DEPTH - 1) // DEPTH, points * (layout.width + 1) * panel
-    transform_block(x, tiles, False, first, last, first, images, layout)
-    for f in range(0, filters, PANELS * panel):
-        f_last = min(f + PANELS * panel, filters)
+def _convolve_task(x, images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, work, task):
+    points, panel, channels, filters = tiles.size**2, 2 * lanes(x), x.shape[3], y.shape[3]
+    columns, panel_size = PANELS * panel, points * (layout.width + 1) * panel
+    groups = (channels + DEPTH - 1) // DEPTH
+    if work.many:
+        first, last, f_first, f_last = task * work.block, min((task + 1) * work.block, tiles.total), 0, filters
+        transform_block(x, tiles, first, last, first, images, layout)
+    else:
+        first, last, f_first, f_last = 0, tiles.total, task * columns, min((task + 1) * columns, filters)
+    for f in range(f_first, f_last, columns):
+        end = min(f + columns, f_last)
         for group in range(groups):
-            _multiply(
-                images, layout, group, last - first, min(DEPTH, channels - group * DEPTH),
-                panels, (f // panel * groups + group) * panel_size, groups * panel_size, f_last - f,
-                products, points, group > 0,
-            )  # fmt: skip
-        _transform_back(products, bias, low, y, choice, tiles, first, last, f, f_last)
+            c, depth = group * DEPTH, min(DEPTH, channels - group * DEPTH)
+            start, step = (f // panel * groups + group) * panel_size, groups * panel_size
+            if not work.many:
+                start, step = 0, panel_size
+                for one in range(f, end, panel):
+                    transform_panel(
+                        weight, turned, c, c + depth, one, min(one + panel, end), tiles.size,
+                        panels, (one - f) // panel * panel_size, (layout.width + 1) * panel,
+                    )  # fmt: skip
+            _multiply(images, layout, group, last - first, depth, panels, start, step, end - f, products, points)
+        _transform_back(products, bias, low, y, choice, tiles, first, last, f, end)
 
 
 @compiled
-def _convolve_group(images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, task):
-    """The outputs of all tiles for a few panels of filters."""
-    points, panel, channels = tiles.size**2, 2 * lanes(y), weight.shape[3] if turned else weight.shape[2]
-    f, f_last = task * PANELS * panel, min((task + 1) * PANELS * panel, y.shape[3])
-    panel_size = points * (layout.width + 1) * panel
-    for c in range(0, channels, DEPTH):
-        c_last = min(c + DEPTH, channels)
-        for start in range(f, f_last, panel):
-            transform_panel(
-                weight, turned, c, c_last, start, min(start + panel, f_last), tiles.size,
-                panels, (start - f) // panel * panel_size, (layout.width + 1) * panel,
-            )  # fmt: skip
-        _multiply(
-            images, layout, c // DEPTH, tiles.total, c_last - c, panels, 0, panel_size, f_last - f,
-            products, points, c > 0,
-        )  # fmt: skip
-    _transform_back(products, bias, low, y, choice, tiles, 0, tiles.total, f, f_last)
-
-
-@compiled
-def _multiply(images, layout, group, tiles, depth, panels, start, panel_size, filters, products, points, accumulate):
-    """products[p][tile][filter] = images[p][tile] @ panels[p], or this added, over the channels of a group."""
+def _multiply(images, layout, group, tiles, depth, panels, start, step, filters, products, points):
+    """products[p][tile][filter] = images[p][tile] @ panels[p] over the channels of the first group, then this added."""
     panel, columns, point = 2 * lanes(images), PANELS * 2 * lanes(images), products.size // points
     for p in range(points):
         image, rows = group * layout.group + p * layout.point, start + p * (layout.width + 1) * panel
@@ -225,7 +208,7 @@ def _multiply(images, layout, group, tiles, depth, panels, start, panel_size, fi
             for tile in range(0, tiles, ROWS):
                 multiply_rows(
                     products, p * point + tile * columns + f, columns, images, image + tile * layout.step, layout.step,
-                    panels, rows + f // panel * panel_size, depth, accumulate,
+                    panels, rows + f // panel * step, depth, group > 0,
                 )  # fmt: skip
 
 
@@ -233,13 +216,13 @@ def _multiply(images, layout, group, tiles, depth, panels, start, panel_size, fi
 def _transform_back(products, bias, low, y, choice, tiles, first, last, f_first, f_last):
     """y = AT products A + bias, for these tiles and filters."""
     size, lane, columns = tiles.size, lanes(y), PANELS * 2 * lanes(y)
-    outputs, between = np.empty(tiles.m**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
+    outputs, between = np.empty(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
     point = products.size // size**2
     for tile in range(first, last):
         for f in range(0, f_last - f_first, lane):
             output_transform(
                 size, products, (tile - first) * columns + f, size * point, point,
-                between, outputs, f, tiles.m * columns, columns,
+                between, outputs, f, tiles.step * columns, columns,
             )  # fmt: skip
         _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first, f_last)
 
@@ -248,16 +231,16 @@ def _transform_back(products, bias, low, y, choice, tiles, first, last, f_first,
 def _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first, f_last):
     """y = outputs + bias, at least `low`, where the tile lies on y; with a choice, the largest of 2 x 2 each."""
     (_, h, w, filters), (n, row, column) = y.shape, place(tiles, tile)
-    side = tiles.m // 2 if choice.size else tiles.m
+    side = tiles.step // 2 if choice.size else tiles.step
     flat, lane, lowest = y.reshape(-1), lanes(y), splat(low, 0)
     for i in range(min(side, h - row * side)):
         for j in range(min(side, w - column * side)):
             target = ((n * h + row * side + i) * w + column * side + j) * filters + f_first
             if choice.size:
                 chosen = choice[n, row * side + i, column * side + j, f_first:f_last]
-                source = _pool(outputs, (2 * i * tiles.m + 2 * j) * columns, columns, tiles.m * columns, chosen)
+                source = _pool(outputs, (2 * i * tiles.step + 2 * j) * columns, columns, tiles.step * columns, chosen)
             else:
-                source = (i * tiles.m + j) * columns
+                source = (i * tiles.step + j) * columns
             vectors = (f_last - f_first) // lane * lane
             for f in range(0, vectors, lane):
                 store(flat, target + f, at_least(load(outputs, source + f) + load(bias, f_first + f), lowest))

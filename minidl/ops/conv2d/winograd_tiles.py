@@ -16,17 +16,24 @@ DEPTH = 128  # channels that are summed up at a time: so many rows of a panel st
 
 
 class Tiles(NamedTuple):
-    """How tiles of m x m outputs lie on images: each takes size x size products, and sees side x side pixels, those of
-    tile (0, 0) from (-top, -left) on."""
+    """How tiles lie on images: side x side pixels, `step` pixels apart, those of tile (0, 0) from (-top, -left) on.
+
+    Each takes size x size products. The tiles are those of images, or `backwards` those of output gradients.
+    """
 
     size: int
-    m: int
     side: int
+    step: int
     down: int
     across: int
     top: int
     left: int
     total: int
+    backwards: bool = False
+
+    def on_outputs(self) -> "Tiles":
+        """The tiles of step x step outputs that are computed from these tiles of images."""
+        return self._replace(side=self.step, top=0, left=0, backwards=True)
 
 
 def make_tiles(size: int, y_shape: tuple[int, ...], top: int, left: int) -> Tiles:
@@ -34,9 +41,9 @@ def make_tiles(size: int, y_shape: tuple[int, ...], top: int, left: int) -> Tile
     n, out_h, out_w, _ = y_shape
     if size == 3:
         return Tiles(3, 2, 2, 1, 1, 0, 0, n)  # a whole image, without the zeros
-    m = size - 2
-    down, across = -(-out_h // m), -(-out_w // m)
-    return Tiles(size, m, size, down, across, top, left, n * down * across)
+    step = size - 2
+    down, across = -(-out_h // step), -(-out_w // step)
+    return Tiles(size, size, step, down, across, top, left, n * down * across)
 
 
 class Layout(NamedTuple):
@@ -63,26 +70,25 @@ def make_layout(tiles: int, channels: int, width: int, points: int, dtype: np.dt
 
 
 @compiled(parallel=True)
-def transform_tiles(x, tiles, backwards, first, last, target, layout):
+def transform_tiles(x, tiles, first, last, target, layout):
     """Transform the tiles from `first` to `last`; target begins with tile `first`.
 
-    BT d B of images x, or where `backwards` A dy AT of output gradients x.
+    BT d B of images x, or backwards A dy AT of output gradients x.
     """
     for task in prange((last - first + CHUNK - 1) // CHUNK):
         start, end = first + task * CHUNK, min(first + (task + 1) * CHUNK, last)
-        transform_block(x, tiles, backwards, start, end, first, target, layout)
+        transform_block(x, tiles, start, end, first, target, layout)
 
 
 @compiled
-def transform_block(x, tiles, backwards, start, end, first, target, layout):
+def transform_block(x, tiles, start, end, first, target, layout):
     """The tiles from `start` to `end`, likewise."""
-    (_, h, w, channels), size, flat, lane = x.shape, tiles.size, x.reshape(-1), lanes(x)
-    side, top, left = (tiles.m, 0, 0) if backwards else (tiles.side, tiles.top, tiles.left)
+    (_, h, w, channels), size, side, flat, lane = x.shape, tiles.size, tiles.side, x.reshape(-1), lanes(x)
     patch = np.empty(side * side * CHANNELS, x.dtype)
     between = np.empty(size * side * lane, x.dtype)
     for tile in range(start, end):
         n, i, j = place(tiles, tile)
-        row, column = i * tiles.m - top, j * tiles.m - left
+        row, column = i * tiles.step - tiles.top, j * tiles.step - tiles.left
         inside = 0 <= row <= h - side and 0 <= column <= w - side and channels % lane == 0
         for c_first in range(0, channels, CHANNELS):
             if inside:
@@ -94,7 +100,7 @@ def transform_block(x, tiles, backwards, start, end, first, target, layout):
             for c in range(0, min(CHANNELS, channels - c_first), lane):
                 group, place_in_group = (c_first + c) // layout.width, (c_first + c) % layout.width
                 t_first = group * layout.group + (tile - first) * layout.step + place_in_group
-                if backwards:
+                if tiles.backwards:
                     output_gradient_transform(
                         size, source, s_first + c, s_down, s_across, between,
                         target, t_first, size * layout.point, layout.point,
