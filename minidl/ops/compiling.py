@@ -5,9 +5,15 @@ parallel=True, the iterations of its prange() loops are shared by threads, unles
 a kernel is called from Python only.
 """
 
+import atexit
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
+from pathlib import Path
 from threading import RLock
 from typing import Any, overload
 
@@ -17,7 +23,7 @@ from numba.core import event
 
 from minidl.ops.blocks import FEW
 from minidl.ops.kernel_cache import KernelCache
-from minidl.ops.threads import thread_count
+from minidl.ops.threads import processors, thread_count
 
 Function = Callable[..., Any]
 
@@ -39,33 +45,46 @@ def compiled(function: Function | None = None, /, **options: Any) -> Any:
 
 
 def _compile(options: dict[str, Any], function: Function) -> Any:
-    wrappers = {"no_cpython_wrapper": not options.get("parallel"), "no_cfunc_wrapper": True}
-    kernel = numba.njit(**wrappers, **options)(function)
+    kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)  # which C would call: a third of the compiled code
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
     return _launched(kernel) if options.get("parallel") else kernel
 
 
-class _WhileCompiling(event.Listener):
-    """What happens while Numba compiles a kernel: a line on stderr, and LLVM optimises no more than it must."""
+class Progress(event.Listener):
+    """What happens while Numba compiles a kernel.
+
+    A line on stderr says so, LLVM optimises no more than it must, and when it takes longer, a second process helps.
+    """
 
     LINE = "minidl: compiling kernels for this processor, once (less than a minute)…"
     LEVEL = 2  # at 3, which Numba asks LLVM for, compiling takes a quarter longer, and the kernels are no faster
+    PATIENCE = 0.5  # seconds; starting Python takes as long
 
     def __init__(self) -> None:
         self.kernels: list[tuple[str, int]] = []  # a kernel and the functions it calls, with Numba's level before each
         self.width = 0  # of what stands on the terminal
         self.said = False
+        self.alone = processors() > 1  # whether a second process can help, and has not been started
+        self.began = 0.0
 
     def on_start(self, event: Any) -> None:
-        if isinstance(event.data["dispatcher"]._cache, KernelCache):
-            self.kernels.append((event.data["dispatcher"]._cache.name, numba.config.OPT))
+        cache = event.data["dispatcher"]._cache
+        if isinstance(cache, KernelCache):
+            self.kernels.append((cache.name, numba.config.OPT))
             numba.config.OPT = type(numba.config.OPT)(min(numba.config.OPT, self.LEVEL))
             self._show()
+            self.began = self.began or time.monotonic()
+            if self.alone and time.monotonic() > self.began + self.PATIENCE:
+                self.alone = False
+                _start_second_process()
 
     def on_end(self, event: Any) -> None:
-        if isinstance(event.data["dispatcher"]._cache, KernelCache):
+        dispatcher = event.data["dispatcher"]
+        if isinstance(dispatcher._cache, KernelCache):
             _, numba.config.OPT = self.kernels.pop()
             self._show()
+            if tuple(event.data["args"]) not in dispatcher.overloads:  # it failed, so nothing will be saved
+                dispatcher._cache.unlock()
 
     def _show(self) -> None:
         """On a terminal, the line stays for as long as it takes; elsewhere it is written once."""
@@ -78,7 +97,28 @@ class _WhileCompiling(event.Listener):
         self.said = True
 
 
-event.register("numba:compile", _WhileCompiling())
+def _start_second_process() -> None:
+    """See compile_ahead.py. Where it cannot be started, this process compiles everything itself."""
+    here = str(Path(__file__).parents[2])
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with suppress(OSError):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "minidl.ops.compile_ahead"],
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        atexit.register(_end, process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
+progress = Progress()
+event.register("numba:compile", progress)
 
 
 def _launched(kernel: Any) -> Function:

@@ -6,7 +6,8 @@ all that compiled code depends on, first of all the text of the files in minidl/
 
 In the folder, each kernel has files of its own for each processor and each list of argument types. (Numba numbers them;
 two processes that save at the same time may give one number to two kernels.) Numba's part is to write a file under
-another name and then move it, so that nobody reads half of one.
+another name and then move it, so that nobody reads half of one. A process that compiles a kernel holds a lock on one
+more file, so that others wait for it instead of compiling the same; the system takes the lock back when a process dies.
 """
 
 import hashlib
@@ -18,7 +19,12 @@ from contextlib import suppress
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+try:
+    import fcntl
+except ImportError:  # Windows: processes that start at the same time compile the same kernels, each for itself
+    fcntl = None  # type: ignore[assignment]
 
 import llvmlite
 import numba
@@ -61,11 +67,18 @@ def _hash(key: object) -> str:
     return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
 
 
+class Busy(Exception):
+    """Another process compiles this kernel now."""
+
+
 class KernelCache(FunctionCache):
     """What Numba asks for a function before it compiles it, and hands the result to; takes the place of its own cache.
 
     Of FunctionCache, only the key is used: argument types, processor and its features, bytecode.
     """
+
+    waits = True  # for another process that compiles the same kernel, instead of raising Busy
+    locks: ClassVar[list[int | None]] = []  # open files of this process; several, as kernels compile what they call
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if not function.__module__.startswith("minidl.ops."):
@@ -75,8 +88,30 @@ class KernelCache(FunctionCache):
         self.name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}"
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """The function compiled for these argument types, or None."""
+        """The function compiled for these argument types; or None, and then this process has the lock of it."""
         target.refresh()  # Numba's own cache does so: the parts of Numba that the compiled code calls must be there
+        compiled = self._load(signature, target)
+        if compiled is None:
+            self._lock(signature, target)
+            compiled = self._load(signature, target)  # another process may have just saved it
+            if compiled is not None:
+                self.unlock()
+        return compiled
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep what was compiled. A folder that cannot be written is reported, once."""
+        try:
+            self._save(signature, compiled)
+        finally:
+            self.unlock()
+
+    def unlock(self) -> None:
+        """Let other processes compile what this one has tried to compile last."""
+        file = self.locks.pop()
+        if file is not None:
+            os.close(file)
+
+    def _load(self, signature: Any, target: Any) -> Any:
         try:
             _mark_as_used()
             key = self._index_key(signature, target.codegen())
@@ -85,8 +120,7 @@ class KernelCache(FunctionCache):
         except Exception:  # no folder, or a damaged file, which can fail in any way: compile, and write it anew
             return None
 
-    def save_overload(self, signature: Any, compiled: Any) -> None:
-        """Keep what was compiled. A folder that cannot be written is reported, once."""
+    def _save(self, signature: Any, compiled: Any) -> None:
         if compiled.library.has_dynamic_globals:
             raise ValueError(f"compiled: {self.name} uses an address of this process, such as that of a large global "
                              f"array, which cannot be kept on disk; make it an argument")  # fmt: skip
@@ -99,6 +133,24 @@ class KernelCache(FunctionCache):
             _remove_old_folders()
         except (OSError, RuntimeError) as error:  # the latter from kernel_folder()
             _say_that_nothing_is_kept(str(error))
+
+    def _lock(self, signature: Any, target: Any) -> None:
+        key = self._index_key(signature, target.codegen())
+        try:
+            kernel_folder().mkdir(parents=True, exist_ok=True)
+            file = os.open(kernel_folder() / f"{self.name}-{_hash(key)}.lock", os.O_CREAT | os.O_WRONLY)
+        except (OSError, RuntimeError):  # nothing can be kept there, either
+            file = None
+        self.locks.append(file)
+        if file is None or fcntl is None:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not self.waits and len(self.locks) == 1:  # what a kernel calls is waited for
+                self.unlock()
+                raise Busy(self.name) from None
+            fcntl.flock(file, fcntl.LOCK_EX)
 
     def _file(self, key: object) -> IndexDataCacheFile:
         return IndexDataCacheFile(str(kernel_folder()), f"{self.name}-{_hash(key)}", SOURCES)

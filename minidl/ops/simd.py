@@ -238,7 +238,7 @@ def at_least(typing, a, low):
     return a(a, low), write
 
 
-@njit
+@njit(no_cfunc_wrapper=True)
 def copy_transposed(source, s_first, s_step, rows, columns, target, t_first, t_step):
     """target[j][i] = source[i][j] for i < rows and j < columns; `step` is the distance from row to row."""
     lane = lanes(source)

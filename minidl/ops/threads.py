@@ -1,5 +1,7 @@
 """How many threads the CPU kernels share: one number for the whole process, whichever Python thread calls them."""
 
+import os
+
 from minidl.operands import is_whole_number
 
 _chosen: int | None = None
@@ -27,3 +29,8 @@ def thread_count() -> int:
     import numba
 
     return _chosen or int(numba.get_num_threads())
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

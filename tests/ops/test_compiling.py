@@ -101,6 +101,25 @@ def test_processes_that_compile_at_once_do_not_mix_up_their_files(install, start
     assert said(start(installed, " and ".join(expressions))) == []
 
 
+def test_of_processes_that_need_the_same_kernel_one_compiles_it(install, start):
+    installed = install("minidl")
+    assert sorted(said(process) for process in [start(installed) for _ in range(4)]) == [[], [], [], [LINE]]
+
+
+def test_a_kernel_that_another_process_compiles_is_waited_for_or_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel_cache, "kernel_folder", lambda: tmp_path / "kernels" / "new")
+    ours, theirs = kernel_of("minidl.ops.test_compiling"), kernel_of("minidl.ops.test_compiling")
+    theirs._cache._lock((numba.int64,), theirs.targetctx)
+    file = theirs._cache.locks.pop()  # their process has a list of its own
+    with monkeypatch.context() as second_process:
+        second_process.setattr(kernel_cache.KernelCache, "waits", False)
+        with pytest.raises(kernel_cache.Busy, match=r"test_compiling\.add_one"):
+            ours(1)
+    assert ours._cache.locks == []
+    os.close(file)
+    assert ours(1) == 2
+
+
 def test_numbas_own_cache_folder_is_used_where_one_is_named(install, start, tmp_path):
     installed = install("minidl")
     numbas = {"NUMBA_CACHE_DIR": str(tmp_path / "numba")}
@@ -155,7 +174,7 @@ def test_nothing_is_kept_of_sources_that_were_edited_meanwhile(monkeypatch, tmp_
     monkeypatch.setattr(kernel_cache, "kernel_folder", lambda: tmp_path / "kernels" / "new")
     monkeypatch.setattr(kernel_cache, "hash_of_sources", lambda: "edited")
     assert kernel_of("minidl.ops.test_compiling")(1) == 2
-    assert not (tmp_path / "kernels").exists()
+    assert not list(tmp_path.rglob("*.nb?"))
     monkeypatch.setattr(kernel_cache, "hash_of_sources", lambda: kernel_cache.SOURCES)
     assert kernel_of("minidl.ops.test_compiling")(1) == 2
     assert len(list((tmp_path / "kernels" / "new").glob("*.nbc"))) == 1
@@ -196,10 +215,11 @@ def test_on_a_terminal_the_line_stays_for_as_long_as_it_takes(monkeypatch, tmp_p
     assert terminal.getvalue().split("\r") == ["", shown, shown, shown, " " * len(shown), ""]
 
 
-def test_numbas_settings_are_as_before_also_when_a_kernel_cannot_be_compiled(monkeypatch, tmp_path):
+def test_settings_and_locks_are_as_before_also_when_a_kernel_cannot_be_compiled(monkeypatch, tmp_path):
     terminal = terminal_and_empty_cache(monkeypatch, tmp_path)
     level = numba.config.OPT
     with pytest.raises(numba.TypingError):
         kernel_of("minidl.ops.test_compiling")("text")
     assert numba.config.OPT is level == 3
     assert terminal.getvalue().endswith(" \r")
+    assert kernel_cache.KernelCache.locks == []

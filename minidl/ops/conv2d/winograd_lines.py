@@ -10,7 +10,7 @@ from numba import njit
 from minidl.ops.simd import lanes, load, store
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(no_cfunc_wrapper=True)
 def image_line(size, source, s_first, s_step, target, t_first, t_step):
     """BT @ d: pixels -> products' left factors"""
     d0, d1 = load(source, s_first), load(source, s_first + s_step)
@@ -37,7 +37,7 @@ def image_line(size, source, s_first, s_step, target, t_first, t_step):
         store(target, t_first + 5 * t_step, 4.0 * d1 - 5.0 * d3 + d5)
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(no_cfunc_wrapper=True)
 def filter_line(size, source, s_first, s_step, target, t_first, t_step):
     """G @ g: 3 taps -> products' right factors"""
     g0, g1, g2 = load(source, s_first), load(source, s_first + s_step), load(source, s_first + 2 * s_step)
@@ -62,7 +62,7 @@ def filter_line(size, source, s_first, s_step, target, t_first, t_step):
         store(target, t_first + 5 * t_step, g2)
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(no_cfunc_wrapper=True)
 def output_line(size, source, s_first, s_step, target, t_first, t_step):
     """AT @ q: products -> outputs"""
     q0, q1, q2 = load(source, s_first), load(source, s_first + s_step), load(source, s_first + 2 * s_step)
@@ -83,7 +83,7 @@ def output_line(size, source, s_first, s_step, target, t_first, t_step):
         store(target, t_first + 3 * t_step, odd1 + 8.0 * odd2 + q5)
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(no_cfunc_wrapper=True)
 def output_gradient_line(size, source, s_first, s_step, target, t_first, t_step):
     """A @ dy: outputs' gradients -> those of products; output_line backwards"""
     y0, y1 = load(source, s_first), load(source, s_first + s_step)
@@ -108,7 +108,7 @@ def output_gradient_line(size, source, s_first, s_step, target, t_first, t_step)
         store(target, t_first + 5 * t_step, y3)
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(no_cfunc_wrapper=True)
 def filter_gradient_line(size, source, s_first, s_step, target, t_first, t_step):
     """GT @ dw: right factors' gradients -> those of 3 taps; filter_line backwards"""
     w0, w1, w2 = load(source, s_first), load(source, s_first + s_step), load(source, s_first + 2 * s_step)
@@ -138,7 +138,7 @@ def _both_ways(line, before, behind):
     """
     (before_6, before_4, before_3), (behind_6, behind_4, behind_3) = before, behind
 
-    @njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    @njit(no_cfunc_wrapper=True)
     def transform(size, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
         """s_down and s_across are the source's distances between neighbours, t_down and t_across the target's;
         `between` has room for 36 vectors."""
