@@ -29,10 +29,10 @@ def rounded_up(count: int, multiple: int) -> int:
 
 
 @compiled
-def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, inner, accumulate):
+def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, panel_step, inner, accumulate):
     """c[r, :] = sum over k < inner of a[r, k] * panel[k, :] for six rows, added to c if `accumulate`.
 
-    A panel is two vectors wide, its rows lie one behind the other.
+    A panel is two vectors wide. Its rows lie anywhere at equal steps, or packed, one behind the other.
     """
     lane = lanes(c)
     c00, c10, c20, c30, c40, c50 = _column(c, c_first, c_step, accumulate)
@@ -41,9 +41,9 @@ def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, in
     a3, a4, a5 = a_first + 3 * a_step, a_first + 4 * a_step, a_first + 5 * a_step
     for k in range(inner):
         left, right = load(panel, panel_first), load(panel, panel_first + lane)
-        prefetch(panel, panel_first + AHEAD * 2 * lane)
-        prefetch(panel, panel_first + AHEAD * 2 * lane + lane)
-        panel_first += 2 * lane
+        prefetch(panel, panel_first + AHEAD * panel_step)
+        prefetch(panel, panel_first + AHEAD * panel_step + lane)
+        panel_first += panel_step
         factor = splat(a, a0 + k)
         c00, c01 = multiply_add(factor, left, c00), multiply_add(factor, right, c01)
         factor = splat(a, a1 + k)

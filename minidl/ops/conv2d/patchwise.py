@@ -16,14 +16,18 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.memory import empty, zeros
+from minidl.ops.memory import empty
 from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
-from minidl.ops.simd import copy, copy_transposed, lanes
+from minidl.ops.simd import at_least, copy, copy_transposed, lanes, load, splat, store
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-BLOCK = 8 * ROWS  # patches that a thread works on at a time
-DEPTH = 512  # numbers of each, or one tap's where those are more
+BLOCK = 16 * ROWS  # patches that a thread works on at a time
+GATHERED = 512  # numbers of each, or one tap's where those are more
+DEPTH = 128  # of those that are multiplied at a time: so many rows of a panel stay in the first-level cache
+FEW = 3 * ROWS  # patches for which copying the weights into panels takes longer than it saves
+ROW_BY_ROW = 16  # rows of the weights that are read at a time, where they are not copied
+PANELS = 8  # of filters, whose weight gradients a thread sums up at a time
 PARTS = 16  # into which the positions are split for a weight gradient at most, each with sums of its own
 
 
@@ -31,102 +35,147 @@ def convolve(
     x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, windows: Windows, groups: int, backwards: bool, relu: bool
 ) -> None:
     """Fill y: x * weight + bias, at least 0 if `relu`; `backwards`, x is an output gradient, y the input gradient."""
-    kh, kw, channels, filters = weight.shape
+    channels, filters = weight.shape[2:]
     channels, filters = (filters // groups, channels) if backwards else (channels, filters // groups)
-    width = panel_width(x.dtype)
-    panels = empty((groups, -(-filters // width), kh * kw, channels, width), x.dtype)
-    _pack(weight.reshape(kh * kw, *weight.shape[2:]), panels, filters, backwards)
-    blocks = -(-(y.size // y.shape[3]) // BLOCK)
-    parts = max(1, min(panels.shape[1], 2 * thread_count() // max(1, blocks * groups)))  # where positions are too few
-    _convolve(x, panels, bias, y, windows, filters, parts, backwards, relu)
+    rows, panels = y.size // y.shape[3], -(-filters // panel_width(x.dtype))
+    blocks = -(-rows // BLOCK)
+    block = rounded_up(-(-rows // max(1, blocks)), ROWS)
+    parts = 1 if blocks * groups >= 4 * thread_count() else min(panels, thread_count())
+    low = np.array([0 if relu else -np.inf], x.dtype)
+    _convolve(x, weight, bias, low, y, windows, channels, filters, groups, blocks, block, parts, backwards)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows, groups: int) -> None:
     """Fill dweight (kh, kw, c / groups, f)."""
     kh, kw, channels, filters = dweight.shape
-    taps = max(1, DEPTH // channels)
-    blocks = -(-kh * kw // taps)
-    positions = dy.size // filters
-    parts = max(1, min(PARTS // (blocks * groups), positions // BLOCK))  # fixed: not the number of threads
-    width = rounded_up(filters // groups, panel_width(dy.dtype))
-    sums = zeros((parts, groups, blocks, rounded_up(taps * channels, ROWS), width), dy.dtype)
-    _weight_gradient(dy, x, sums, windows, channels, filters // groups, taps)
-    total = sums.sum(axis=0)[:, :, : taps * channels, : filters // groups].reshape(groups, -1, filters // groups)
-    dweight[:] = total[:, : kh * kw * channels].transpose(1, 0, 2).reshape(dweight.shape)
+    taps, panels = max(1, GATHERED // channels), -(-(filters // groups) // panel_width(dy.dtype))
+    tasks = groups * -(-kh * kw // taps) * -(-panels // PANELS)
+    parts = max(1, min(PARTS // tasks, dy.size // filters // BLOCK))  # fixed: not the number of threads
+    sums = empty((parts, *dweight.shape), dy.dtype) if parts > 1 else dweight[np.newaxis]
+    _weight_gradient(dy, x, sums.reshape(parts, -1, filters), windows, channels, filters // groups, groups, taps)
+    if parts > 1:
+        sums.sum(axis=0, out=dweight)
 
 
 @compiled(parallel=True)
-def _pack(weight, panels, filters, backwards):
-    """panels[group][panel][tap][k][f of the panel] from weight (tap, c, f), or from (tap, f, c) if `backwards`."""
-    (groups, count, taps, channels, width), (_, rows, columns) = panels.shape, weight.shape
-    flat, target = weight.reshape(-1), panels.reshape(-1)
-    for task in prange(groups * count * taps):
-        group, panel, tap = task // (count * taps), task // taps % count, task % taps
-        first, f_count = task * channels * width, min(width, filters - panel * width)
-        if f_count < width:  # what the last panel has too much is read, but never written
-            target[first : first + channels * width] = 0
-        if backwards:
-            source = (tap * rows + panel * width) * columns + group * channels
-            copy_transposed(flat, source, columns, f_count, channels, target, first, width)
-        else:
-            source = tap * rows * columns + group * filters + panel * width
-            for k in range(channels):
-                copy(flat, source + k * columns, target, first + k * width, f_count)
+def _convolve(x, weight, bias, low, y, windows, channels, filters, groups, blocks, block, parts, backwards):
+    """Tasks are blocks of positions and, where these are too few for all threads, parts of the panels of filters."""
+    rows, width = y.size // y.shape[3], 2 * lanes(x)
+    panels, taps = (filters + width - 1) // width, max(1, GATHERED // channels)
+    for task in prange(blocks * groups * parts):
+        first, group, part = task // (groups * parts) * block, task // parts % groups, task % parts
+        last, height = min(first + block, rows), (block + ROWS - 1) // ROWS * ROWS
+        f_first, f_last = panels * part // parts * width, min(panels * (part + 1) // parts * width, filters)
+        step = taps * channels + width
+        patches, panel = np.zeros(height * step, x.dtype), np.zeros(DEPTH * width, x.dtype)
+        products = np.zeros((f_last - f_first + width) * height, x.dtype)
+        for tap in range(0, windows.height * windows.width, taps):
+            last_tap = min(tap + taps, windows.height * windows.width)
+            if _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
+                       patches, step):  # fmt: skip
+                _multiply(
+                    patches, step, last - first, height, weight, tap * channels, last_tap * channels, channels, group,
+                    filters, f_first, f_last, backwards, panel, products,
+                )  # fmt: skip
+        _write(products, height, bias, low, y, first, last, group * filters, f_first, f_last)
+
+
+@compiled
+def _multiply(
+    patches, step, rows, height, weight, k_first, k_last, channels, group, filters, f_first, f_last, backwards, panel,
+    products,
+):  # fmt: skip
+    """products[panel][row] += patches[row] @ the rows of the weights from k_first to k_last, panel by panel.
+
+    Where rows are few, the weights are read where they are, a few whole rows at a time, as memory is read fastest.
+    Else a panel is copied: at equal steps, all its rows might share one place in the cache.
+    """
+    flat, columns, width = weight.reshape(-1), weight.shape[3], 2 * lanes(patches)
+    read_in_place = rows <= FEW and not backwards
+    most = ROW_BY_ROW if read_in_place else DEPTH
+    for k in range(k_first, k_last, most):
+        depth = min(most, k_last - k)
+        for f in range(f_first, f_last, width):
+            if read_in_place and f + width <= f_last:
+                source, start, source_step = flat, k * columns + group * filters + f, columns
+            else:
+                source, start, source_step = panel, 0, width
+                _copy_panel(weight, k, depth, channels, group, filters, f, min(width, f_last - f), backwards, panel)
+            for row in range(0, rows, ROWS):
+                multiply_rows(
+                    products, (f - f_first) * height + row * width, width, patches, row * step + k - k_first, step,
+                    source, start, source_step, depth, True,
+                )  # fmt: skip
+
+
+@compiled
+def _copy_panel(weight, k_first, depth, channels, group, filters, f, f_count, backwards, panel):
+    """panel[k][f] from weight (tap, c, f), or from (tap, f, c) if `backwards`, where k counts taps and channels."""
+    flat, (rows, columns), width = weight.reshape(-1), weight.shape[2:], 2 * lanes(weight)
+    if backwards:
+        k = k_first
+        while k < k_first + depth:
+            tap, c = k // channels, k % channels
+            count = min(channels - c, k_first + depth - k)
+            source = (tap * rows + f) * columns + group * channels + c
+            copy_transposed(flat, source, columns, f_count, count, panel, (k - k_first) * width, width)
+            k += count
+    else:
+        for k in range(depth):
+            copy(flat, (k_first + k) * columns + group * filters + f, panel, k * width, f_count)
+
+
+@compiled
+def _write(products, height, bias, low, y, first, last, y_first, f_first, f_last):
+    """y = products + bias, at least `low`."""
+    flat, lane, lowest = y.reshape(-1), lanes(y), splat(low, 0)
+    for row in range(first, last):
+        for f in range(f_first, f_last, lane):
+            panel, column = (f - f_first) // (2 * lane), (f - f_first) % (2 * lane)
+            source = (panel * height + row - first) * 2 * lane + column
+            target = row * y.shape[3] + y_first + f
+            if f + lane <= f_last:
+                store(flat, target, at_least(load(products, source) + load(bias, y_first + f), lowest))
+            else:
+                for i in range(f_last - f):
+                    value = products[source + i] + bias[y_first + f + i]
+                    flat[target + i] = low[0] if value < low[0] else value
 
 
 @compiled(parallel=True)
-def _convolve(x, panels, bias, y, windows, filters, parts, backwards, relu):
-    (groups, count, tap_count, channels, width), rows = panels.shape, y.size // y.shape[3]
-    flat, results, taps = panels.reshape(-1), y.reshape(rows, y.shape[3]), max(1, DEPTH // channels)
-    for task in prange((rows + BLOCK - 1) // BLOCK * groups * parts):
-        first, group, part = task // (groups * parts) * BLOCK, task // parts % groups, task % parts
-        last, step = min(first + BLOCK, rows), taps * channels + 2 * width
-        first_panel, last_panel = count * part // parts, count * (part + 1) // parts
-        columns = (last_panel - first_panel) * width
-        patches, products = np.zeros(BLOCK * step, x.dtype), np.zeros(BLOCK * columns, x.dtype)
-        for tap in range(0, tap_count, taps):
-            last_tap = min(tap + taps, tap_count)
-            if not _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
-                           patches, step):  # fmt: skip
-                continue
-            for panel in range(first_panel, last_panel):
-                for row in range(0, last - first, ROWS):
-                    multiply_rows(
-                        products, row * columns + (panel - first_panel) * width, columns, patches, row * step, step,
-                        flat, ((group * count + panel) * tap_count + tap) * channels * width,
-                        (last_tap - tap) * channels, True,
-                    )  # fmt: skip
-        f_first, f_last = group * filters + first_panel * width, group * filters + min(last_panel * width, filters)
-        for row in range(first, last):
-            source, target = products[(row - first) * columns :], results[row, f_first:f_last]
-            for f in range(target.size):
-                value = source[f] + bias[f_first + f]
-                target[f] = 0 if relu and value < 0 else value
-
-
-@compiled(parallel=True)
-def _weight_gradient(dy, x, sums, windows, channels, filters, taps):
-    parts, groups, blocks, height, width = sums.shape
-    rows, results, flat = dy.size // dy.shape[3], dy.reshape(-1, dy.shape[3]), sums.reshape(-1)
-    tap_count, step, dy_step = windows.height * windows.width, height + 2 * width, width + 2 * lanes(dy)
-    for task in prange(parts * groups * blocks):
-        part, group, block = task // (groups * blocks), task // blocks % groups, task % blocks
-        tap, last_tap = block * taps, min((block + 1) * taps, tap_count)
-        patches, gradients = np.zeros(BLOCK * step, x.dtype), np.zeros(BLOCK * dy_step, x.dtype)
-        for first in range(rows * part // parts, rows * (part + 1) // parts, BLOCK):
-            last = min(first + BLOCK, rows * (part + 1) // parts)
+def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
+    """results[part] (tap and channel, filter) = the sum over a part of the positions of outer(patch, dy)."""
+    (parts, k_count, columns), rows, width = results.shape, dy.size // dy.shape[3], 2 * lanes(x)
+    ranges = (filters + PANELS * width - 1) // (PANELS * width)
+    blocks, flat = (k_count + taps * channels - 1) // (taps * channels), dy.reshape(-1)
+    for task in prange(parts * groups * blocks * ranges):
+        part, group = task // (groups * blocks * ranges), task // (blocks * ranges) % groups
+        tap, f_first = task // ranges % blocks * taps, task % ranges * PANELS * width
+        last_tap, f_last = min(tap + taps, k_count // channels), min(f_first + PANELS * width, filters)
+        height, step = (taps * channels + ROWS - 1) // ROWS * ROWS, taps * channels + width
+        depth = (last_tap - tap) * channels
+        patches, gradients = np.zeros(BLOCK * step, x.dtype), np.zeros(BLOCK * PANELS * width, x.dtype)
+        sums = np.zeros(height * (f_last - f_first + width), x.dtype)
+        row_first, row_last = rows * part // parts, rows * (part + 1) // parts
+        for first in range(row_first, row_last, BLOCK):
+            last = min(first + BLOCK, row_last)
             if not _gather(x, dy.shape, first, last, tap, last_tap, group * channels, channels, windows, False,
                            patches, step):  # fmt: skip
                 continue
-            for row in range(first, last):
-                target = gradients[(row - first) * dy_step : (row - first) * dy_step + filters]
-                target[:] = results[row, group * filters : (group + 1) * filters]
-            for k in range(0, (last_tap - tap) * channels, ROWS):
-                for f in range(0, width, 2 * lanes(dy)):
+            for f in range(f_first, f_last, width):
+                for row in range(first, last):
+                    source = row * columns + group * filters + f
+                    copy(flat, source, gradients, (row - first) * width, min(width, f_last - f))
+                for k in range(0, depth, ROWS):
                     multiply_columns(
-                        flat, (task * height + k) * width + f, width, patches, k, step, gradients, f, dy_step,
+                        sums, (f - f_first) * height + k * width, width, patches, k, step, gradients, 0, width,
                         last - first, True,
                     )  # fmt: skip
+        target = (part * k_count + tap * channels) * columns + group * filters
+        for k in range(depth):
+            for f in range(f_first, f_last, width):
+                source = (f - f_first) * height + k * width
+                copy(sums, source, results.reshape(-1), target + k * columns + f, min(width, f_last - f))
 
 
 @compiled

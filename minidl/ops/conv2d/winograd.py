@@ -208,7 +208,7 @@ def _multiply(images, layout, group, tiles, depth, panels, start, step, filters,
             for tile in range(0, tiles, ROWS):
                 multiply_rows(
                     products, p * point + tile * columns + f, columns, images, image + tile * layout.step, layout.step,
-                    panels, rows + f // panel * step, depth, group > 0,
+                    panels, rows + f // panel * step, panel, depth, group > 0,
                 )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def _multiply(x, x_step, weight, transposed, bias, y):
                 for row in range(0, samples, ROWS):
                     multiply_rows(
                         products, row * columns + f, columns, x, row * x_step + k, x_step,
-                        panels, f * depth, depth, True,
+                        panels, f * depth, panel, depth, True,
                     )  # fmt: skip
         for row in range(samples):
             for f in range(last - first):
