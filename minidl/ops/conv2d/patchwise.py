@@ -27,7 +27,7 @@ GATHERED = 512  # numbers of each, or one tap's where those are more
 DEPTH = 128  # of those that are multiplied at a time: so many rows of a panel stay in the first-level cache
 FEW = 3 * ROWS  # patches for which copying the weights into panels takes longer than it saves
 ROW_BY_ROW = 16  # rows of the weights that are read at a time, where they are not copied
-PANELS = 8  # of filters, whose weight gradients a thread sums up at a time
+PANELS = 4  # of filters, whose weight gradients a thread sums up at a time
 PARTS = 16  # into which the positions are split for a weight gradient at most, each with sums of its own
 
 
@@ -47,8 +47,11 @@ def convolve(
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows, groups: int) -> None:
     """Fill dweight (kh, kw, c / groups, f)."""
+    if not dy.size:
+        dweight.fill(0)
+        return
     kh, kw, channels, filters = dweight.shape
-    taps, panels = max(1, GATHERED // channels), -(-(filters // groups) // panel_width(dy.dtype))
+    taps, panels = max(1, min(kh * kw, GATHERED // channels)), -(-(filters // groups) // panel_width(dy.dtype))
     tasks = groups * -(-kh * kw // taps) * -(-panels // PANELS)
     parts = max(1, min(PARTS // tasks, dy.size // filters // BLOCK))  # fixed: not the number of threads
     sums = empty((parts, *dweight.shape), dy.dtype) if parts > 1 else dweight[np.newaxis]
@@ -61,7 +64,8 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
 def _convolve(x, weight, bias, low, y, windows, channels, filters, groups, blocks, block, parts, backwards):
     """Tasks are blocks of positions and, where these are too few for all threads, parts of the panels of filters."""
     rows, width = y.size // y.shape[3], 2 * lanes(x)
-    panels, taps = (filters + width - 1) // width, max(1, GATHERED // channels)
+    panels, tap_count = (filters + width - 1) // width, windows.height * windows.width
+    taps = max(1, min(tap_count, GATHERED // channels))
     for task in prange(blocks * groups * parts):
         first, group, part = task // (groups * parts) * block, task // parts % groups, task % parts
         last, height = min(first + block, rows), (block + ROWS - 1) // ROWS * ROWS
@@ -69,8 +73,8 @@ def _convolve(x, weight, bias, low, y, windows, channels, filters, groups, block
         step = taps * channels + width
         patches, panel = np.zeros(height * step, x.dtype), np.zeros(DEPTH * width, x.dtype)
         products = np.zeros((f_last - f_first + width) * height, x.dtype)
-        for tap in range(0, windows.height * windows.width, taps):
-            last_tap = min(tap + taps, windows.height * windows.width)
+        for tap in range(0, tap_count, taps):
+            last_tap = min(tap + taps, tap_count)
             if _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
                        patches, step):  # fmt: skip
                 _multiply(
@@ -153,14 +157,15 @@ def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
         tap, f_first = task // ranges % blocks * taps, task % ranges * PANELS * width
         last_tap, f_last = min(tap + taps, k_count // channels), min(f_first + PANELS * width, filters)
         height, step = (taps * channels + ROWS - 1) // ROWS * ROWS, taps * channels + width
-        depth = (last_tap - tap) * channels
-        patches, gradients = np.zeros(BLOCK * step, x.dtype), np.zeros(BLOCK * PANELS * width, x.dtype)
-        sums = np.zeros(height * (f_last - f_first + width), x.dtype)
-        row_first, row_last = rows * part // parts, rows * (part + 1) // parts
+        depth, row_first, row_last = (last_tap - tap) * channels, rows * part // parts, rows * (part + 1) // parts
+        most = min(BLOCK, row_last - row_first)
+        patches, gradients = np.zeros(most * step, x.dtype), np.zeros(most * width, x.dtype)
+        sums = np.empty(height * (f_last - f_first + width), x.dtype)
         for first in range(row_first, row_last, BLOCK):
             last = min(first + BLOCK, row_last)
-            if not _gather(x, dy.shape, first, last, tap, last_tap, group * channels, channels, windows, False,
-                           patches, step):  # fmt: skip
+            anything = _gather(x, dy.shape, first, last, tap, last_tap, group * channels, channels, windows, False,
+                               patches, step)  # fmt: skip
+            if first > row_first and not anything:
                 continue
             for f in range(f_first, f_last, width):
                 for row in range(first, last):
@@ -169,7 +174,7 @@ def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
                 for k in range(0, depth, ROWS):
                     multiply_columns(
                         sums, (f - f_first) * height + k * width, width, patches, k, step, gradients, 0, width,
-                        last - first, True,
+                        last - first, first > row_first,
                     )  # fmt: skip
         target = (part * k_count + tap * channels) * columns + group * filters
         for k in range(depth):
@@ -181,7 +186,7 @@ def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
 @compiled
 def _gather(x, y_shape, first, last, tap, last_tap, c_first, channels, windows, backwards, patches, step):
     """patches[row] = what row `first` + row of y sees of x through some taps. Returns whether that is anything."""
-    anything, flat, (_, h, w, x_channels) = False, x.reshape(-1), x.shape
+    anything, flat, (_, h, w, x_channels), lane = False, x.reshape(-1), x.shape, lanes(x)
     # then what the taps of a row see lies side by side
     in_a_row = not backwards and windows.dilation_w == 1 and channels == x_channels
     for number in range(first, last):
@@ -199,7 +204,13 @@ def _gather(x, y_shape, first, last, tap, last_tap, c_first, channels, windows, 
             if 0 <= row < h and 0 <= column < w:
                 if in_a_row:
                     count = min(windows.width - kj, w - column, last_tap - t)
-                copy(flat, ((n * h + row) * w + column) * x_channels + c_first, patches, start, count * channels)
+                source = ((n * h + row) * w + column) * x_channels + c_first
+                if source + count * channels + lane <= flat.size:
+                    # whole vectors: what they bring too much, the next tap overwrites, or it lies between two rows
+                    for k in range(0, count * channels, lane):
+                        store(patches, start + k, load(flat, source + k))
+                else:
+                    copy(flat, source, patches, start, count * channels)
                 anything = True
             else:
                 patches[start : start + channels] = 0

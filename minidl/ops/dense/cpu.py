@@ -14,6 +14,8 @@ from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
 
 PANELS = 8  # of the weight, that a thread works on at a time
 DEPTH = 256  # rows of them
+FEW = 3 * ROWS  # samples for which copying the weight into panels takes longer than it saves
+ROW_BY_ROW = 16  # rows of the weight that are read at a time, where they are not copied
 BLOCK = 22 * ROWS  # samples
 AHEAD = 8  # rows that are fetched from memory before they are needed
 
@@ -49,22 +51,32 @@ def _spread(x: NDArray) -> tuple[NDArray, int]:
 
 @compiled(parallel=True)
 def _multiply(x, x_step, weight, transposed, bias, y):
-    """y = x @ weight + bias, or x @ weight.T + bias."""
+    """y = x @ weight + bias, or x @ weight.T + bias.
+
+    Where samples are few, the weight is read where it is, a few whole rows at a time, as memory is read fastest. Else
+    it is copied into panels: at equal steps, all rows of one might share one place in the cache.
+    """
     panel = 2 * lanes(x)
     (samples, outputs), inner, columns = y.shape, weight.shape[1] if transposed else weight.shape[0], PANELS * panel
-    blocks = (samples + BLOCK - 1) // BLOCK
+    rows, flat, read_in_place = (samples + ROWS - 1) // ROWS * ROWS, weight.reshape(-1), samples <= FEW and not transposed
+    most = ROW_BY_ROW if read_in_place else DEPTH
     for task in prange((outputs + columns - 1) // columns):
         first, last = task * columns, min((task + 1) * columns, outputs)
-        panels = np.zeros(DEPTH * columns, x.dtype)
-        products = np.zeros(blocks * BLOCK * columns, x.dtype)
-        for k in range(0, inner, DEPTH):
-            depth = min(DEPTH, inner - k)
-            _copy_panels(weight, transposed, k, depth, first, last, panel, panels)
+        in_place = (last - first) // panel * panel if read_in_place else 0  # so many columns: all but a broken panel
+        panels = np.zeros(most * (panel if read_in_place else columns), x.dtype)
+        products = np.zeros(rows * columns, x.dtype)
+        for k in range(0, inner, most):
+            depth = min(most, inner - k)
+            _copy_panels(weight, transposed, k, depth, first + in_place, last, panel, panels)
             for f in range(0, last - first, panel):
+                if f < in_place:
+                    source, start, step = flat, k * outputs + first + f, outputs
+                else:
+                    source, start, step = panels, (f - in_place) * depth, panel
                 for row in range(0, samples, ROWS):
                     multiply_rows(
                         products, row * columns + f, columns, x, row * x_step + k, x_step,
-                        panels, f * depth, panel, depth, True,
+                        source, start, step, depth, True,
                     )  # fmt: skip
         for row in range(samples):
             for f in range(last - first):
