@@ -22,6 +22,10 @@ SHAPES = [
     (2, 6, 7, 9, 11, 2),
     (2, 6, 7, 9, 11, (0, 1, 2, 0)),
     (70, 4, 4, 8, 40, 1),
+    (1, 2, 2, 40, 75, 1),  # so few positions that weights are read where they are, but for those of a broken panel
+    (1, 3, 6, 520, 40, 1),  # the most of these
+    (1, 3, 7, 20, 40, 1),  # one more tile
+    (1, 1, 97, 9, 33, 1),  # two blocks
 ]
 SMALL = [(5, 2, 2, 150, 40, 1), (100, 2, 2, 9, 33, 1), (1, 2, 2, 16, 300, 1)]  # without the zeros around them
 SIZES = [0, 4, 6]  # of a line of products: patches, and tiles of 2 x 2 and 4 x 4 outputs
@@ -118,6 +122,17 @@ def test_patchwise_sums_do_not_depend_on_how_many_positions_there_are(monkeypatc
     case = problem(3, 20, 20, 3, 5, 1, "float64")
     for computed, expected in zip(passes(monkeypatch, 0, *case), expected_passes(*case), strict=True):
         np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_bias_and_relu_of_patches_reach_every_filter(monkeypatch, relu):
+    """17 and 33 filters: vectors and what is left over."""
+    for filters in [1, 17, 33]:
+        x, weight, bias, _, windows = problem(2, 4, 5, 3, filters, 1, "float32")
+        monkeypatch.setattr(winograd, "tile_side", lambda *_: 0)
+        y = (cpu.forward_relu if relu else cpu.forward)(x, weight, bias, windows, 1)
+        expected = reference.forward(x, weight, bias, windows, 1)
+        np.testing.assert_allclose(y, np.maximum(expected, 0) if relu else expected, atol=1e-4, rtol=0)
 
 
 VGG_LAYERS = [  # image side, channels, filters: every convolution of VGG19 for images of 32 x 32 pixels

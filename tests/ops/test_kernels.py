@@ -63,6 +63,19 @@ def test_softmax_without_classes_is_refused(backend):
                 function(Tensor(np.empty(shape), backend))
 
 
+# Dense ----------------------------------------------------------------------------------------------------------------
+
+
+@DTYPES
+@pytest.mark.parametrize("samples", [1, 6, 18, 19, 60])  # the weight is read where it is for up to 18, and else copied
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 5), (300, 32), (33, 600)])
+def test_dense_is_right_for_few_samples_and_for_many(samples, inputs, outputs, dtype):
+    x, weight, bias = random(samples, inputs, dtype=dtype), random(inputs, outputs, dtype=dtype), random(outputs)
+    y = F.dense(*(Tensor(array.astype(dtype), "cpu") for array in [x, weight, bias])).numpy()
+    expected = x.astype(float) @ weight + bias
+    np.testing.assert_allclose(y, expected, atol=(1e-12 if dtype == np.float64 else 1e-5) * abs(expected).max(), rtol=0)
+
+
 # Pooling --------------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +278,9 @@ LARGE = {
     "relu": (lambda x, w: F.relu(x) * w, (9999, 7), (7,)),
     "conv2d": (lambda x, w: F.conv2d(x, w, pad=1), (16, 13, 11, 9), (3, 3, 9, 20)),
     "conv2d, many channels": (lambda x, w: F.conv2d(x, w, stride=2), (5, 9, 9, 70), (3, 3, 70, 40)),
+    "conv2d, few positions": (lambda x, w: F.conv2d(x, w, pad=1), (1, 2, 2, 4100), (3, 3, 4100, 70)),
+    "dense": (F.dense, (40, 410), (410, 1100)),
+    "dense, few samples": (F.dense, (2, 8200), (8200, 1100)),
     "max_pool2d": (lambda x, w: F.max_pool2d(x, 3, 1, 1) * w, (47, 9, 9, 5), (5,)),
     "max_pool2d, halving": (lambda x, w: F.max_pool2d(x, 2) * w, (47, 8, 10, 5), (5,)),
     "mean_pool2d": (lambda x, w: F.mean_pool2d(x, 3, 1, 1) * w, (47, 9, 9, 5), (5,)),

@@ -150,37 +150,39 @@ def _write(products, height, bias, low, y, first, last, y_first, f_first, f_last
 def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
     """results[part] (tap and channel, filter) = the sum over a part of the positions of outer(patch, dy)."""
     (parts, k_count, columns), rows, width = results.shape, dy.size // dy.shape[3], 2 * lanes(x)
-    ranges = (filters + PANELS * width - 1) // (PANELS * width)
+    sums, ranges = results.reshape(-1), (filters + PANELS * width - 1) // (PANELS * width)
     blocks, flat = (k_count + taps * channels - 1) // (taps * channels), dy.reshape(-1)
     for task in prange(parts * groups * blocks * ranges):
         part, group = task // (groups * blocks * ranges), task // (blocks * ranges) % groups
         tap, f_first = task // ranges % blocks * taps, task % ranges * PANELS * width
         last_tap, f_last = min(tap + taps, k_count // channels), min(f_first + PANELS * width, filters)
-        height, step = (taps * channels + ROWS - 1) // ROWS * ROWS, taps * channels + width
-        depth, row_first, row_last = (last_tap - tap) * channels, rows * part // parts, rows * (part + 1) // parts
-        most = min(BLOCK, row_last - row_first)
-        patches, gradients = np.zeros(most * step, x.dtype), np.zeros(most * width, x.dtype)
-        sums = np.empty(height * (f_last - f_first + width), x.dtype)
+        step, k_first, k_last = taps * channels + width, tap * channels, last_tap * channels
+        row_first, row_last = rows * part // parts, rows * (part + 1) // parts
+        most, edge = min(BLOCK, row_last - row_first), np.zeros(ROWS * width, x.dtype)
+        patches, gradients = np.zeros(most * step, x.dtype), np.zeros(PANELS * most * width, x.dtype)
         for first in range(row_first, row_last, BLOCK):
-            last = min(first + BLOCK, row_last)
+            last, more = min(first + BLOCK, row_last), first > row_first
             anything = _gather(x, dy.shape, first, last, tap, last_tap, group * channels, channels, windows, False,
                                patches, step)  # fmt: skip
-            if first > row_first and not anything:
+            if more and not anything:
                 continue
             for f in range(f_first, f_last, width):
                 for row in range(first, last):
-                    source = row * columns + group * filters + f
-                    copy(flat, source, gradients, (row - first) * width, min(width, f_last - f))
-                for k in range(0, depth, ROWS):
-                    multiply_columns(
-                        sums, (f - f_first) * height + k * width, width, patches, k, step, gradients, 0, width,
-                        last - first, first > row_first,
-                    )  # fmt: skip
-        target = (part * k_count + tap * channels) * columns + group * filters
-        for k in range(depth):
-            for f in range(f_first, f_last, width):
-                source = (f - f_first) * height + k * width
-                copy(sums, source, results.reshape(-1), target + k * columns + f, min(width, f_last - f))
+                    source, target = row * columns + group * filters + f, (f - f_first) * most + (row - first) * width
+                    copy(flat, source, gradients, target, min(width, f_last - f))
+            for k in range(k_first, k_last, ROWS):
+                for f in range(f_first, f_last, width):
+                    gradient, target = (f - f_first) * most, (part * k_count + k) * columns + group * filters + f
+                    if k + ROWS <= k_last and f + width <= f_last:
+                        multiply_columns(sums, target, columns, patches, k - k_first, step,
+                                         gradients, gradient, width, last - first, more)  # fmt: skip
+                        continue
+                    multiply_columns(edge, 0, width, patches, k - k_first, step,
+                                     gradients, gradient, width, last - first, False)  # fmt: skip
+                    for i in range(min(ROWS, k_last - k)):  # the tile reaches over the edge of the sums
+                        for j in range(min(width, f_last - f)):
+                            number = edge[i * width + j]
+                            sums[target + i * columns + j] = number + sums[target + i * columns + j] if more else number
 
 
 @compiled

@@ -57,9 +57,10 @@ def _multiply(x, x_step, weight, transposed, bias, y):
     it is copied into panels: at equal steps, all rows of one might share one place in the cache.
     """
     panel = 2 * lanes(x)
-    (samples, outputs), inner, columns = y.shape, weight.shape[1] if transposed else weight.shape[0], PANELS * panel
-    rows, flat, read_in_place = (samples + ROWS - 1) // ROWS * ROWS, weight.reshape(-1), samples <= FEW and not transposed
-    most = ROW_BY_ROW if read_in_place else DEPTH
+    (samples, outputs), inner, flat = y.shape, weight.shape[1] if transposed else weight.shape[0], weight.reshape(-1)
+    rows, read_in_place = (samples + ROWS - 1) // ROWS * ROWS, samples <= FEW and not transposed
+    # in place, long pieces of rows are read, which the processor fetches ahead by itself
+    most, columns = (ROW_BY_ROW, 2 * PANELS * panel) if read_in_place else (DEPTH, PANELS * panel)
     for task in prange((outputs + columns - 1) // columns):
         first, last = task * columns, min((task + 1) * columns, outputs)
         in_place = (last - first) // panel * panel if read_in_place else 0  # so many columns: all but a broken panel
