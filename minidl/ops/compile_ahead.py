@@ -40,7 +40,8 @@ def _ones(*shape: int) -> NDArray[np.float32]:
 
 def kernel_calls() -> Iterator[Callable[[], object]]:
     """Calls of all kernels of VGG's training step, the last ones of a step first."""
-    images, few, rows, channel = _ones(IMAGES, 4, 4, CHANNELS), _ones(IMAGES, 4, 4, 3), _ones(2, CHANNELS), _ones(CHANNELS)
+    images, few = _ones(IMAGES, 4, 4, CHANNELS), _ones(IMAGES, 4, 4, 3)
+    rows, channel = _ones(2, CHANNELS), _ones(CHANNELS)
     weight, first_weight, matrix = _ones(3, 3, CHANNELS, CHANNELS), _ones(3, 3, 3, CHANNELS), _ones(CHANNELS, CHANNELS)
     windows, choice = make_windows("conv2d", 3, 1, 1), np.zeros((IMAGES, 2, 2, CHANNELS), np.uint8)
     numbers = (channel, channel, channel)
