@@ -129,7 +129,7 @@ def test_bias_and_relu_of_patches_reach_every_filter(monkeypatch, relu):
     """17 and 33 filters: vectors and what is left over."""
     for filters in [1, 17, 33]:
         x, weight, bias, _, windows = problem(2, 4, 5, 3, filters, 1, "float32")
-        monkeypatch.setattr(winograd, "tile_side", lambda *_: 0)
+        monkeypatch.setattr(winograd, "line_size", lambda *_: 0)
         y = (cpu.forward_relu if relu else cpu.forward)(x, weight, bias, windows, 1)
         expected = reference.forward(x, weight, bias, windows, 1)
         np.testing.assert_allclose(y, np.maximum(expected, 0) if relu else expected, atol=1e-4, rtol=0)
