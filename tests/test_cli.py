@@ -12,7 +12,7 @@ from tiny_command import tiny
 from minidl import BatchNorm, Chain, cli, flatten, recipe
 from minidl.data import cifar10
 from minidl.data.download import DownloadError
-from minidl.ops.kernel_cache import Progress
+from minidl.ops.compiling import Progress
 
 RUN = ["train", "tiny", "--data", "digits", "--limit", "32", "--batch-size", "8", "--epochs", "2"]
 COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds"]
