@@ -74,7 +74,8 @@ class Progress(event.Listener):
             numba.config.OPT = type(numba.config.OPT)(min(numba.config.OPT, self.LEVEL))
             self._show()
             self.began = self.began or time.monotonic()
-            if self.alone and time.monotonic() > self.began + self.PATIENCE:
+            can_share = cache.locks[-1] is not None
+            if self.alone and can_share and time.monotonic() > self.began + self.PATIENCE:
                 self.alone = False
                 _start_second_process()
 

@@ -151,6 +151,8 @@ class KernelCache(FunctionCache):
                 self.unlock()
                 raise Busy(self.name) from None
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks
 
     def _file(self, key: object) -> IndexDataCacheFile:
         return IndexDataCacheFile(str(kernel_folder()), f"{self.name}-{_hash(key)}", SOURCES)

@@ -29,33 +29,39 @@ def rounded_up(count: int, multiple: int) -> int:
 
 
 @compiled
-def multiply_rows(c, c_first, c_step, a, a_first, a_step, panel, panel_first, panel_step, inner, accumulate):
+def multiply_rows(
+    c, c_first, c_step, a, a_first, a_step, panel, panel_first, panel_step, inner, accumulate, pieces=1, piece_step=0
+):
     """c[r, :] = sum over k < inner of a[r, k] * panel[k, :] for six rows, added to c if `accumulate`.
 
-    A panel is two vectors wide. Its rows lie anywhere at equal steps, or packed, one behind the other.
+    A panel is two vectors wide. Its rows lie anywhere at equal steps, or packed, one behind the other. Rows of a may
+    consist of several pieces of `inner` numbers each, which lie `piece_step` apart.
     """
     lane = lanes(c)
     c00, c10, c20, c30, c40, c50 = _column(c, c_first, c_step, accumulate)
     c01, c11, c21, c31, c41, c51 = _column(c, c_first + lane, c_step, accumulate)
     a0, a1, a2 = a_first, a_first + a_step, a_first + 2 * a_step
     a3, a4, a5 = a_first + 3 * a_step, a_first + 4 * a_step, a_first + 5 * a_step
-    for k in range(inner):
-        left, right = load(panel, panel_first), load(panel, panel_first + lane)
-        prefetch(panel, panel_first + AHEAD * panel_step)
-        prefetch(panel, panel_first + AHEAD * panel_step + lane)
-        panel_first += panel_step
-        factor = splat(a, a0 + k)
-        c00, c01 = multiply_add(factor, left, c00), multiply_add(factor, right, c01)
-        factor = splat(a, a1 + k)
-        c10, c11 = multiply_add(factor, left, c10), multiply_add(factor, right, c11)
-        factor = splat(a, a2 + k)
-        c20, c21 = multiply_add(factor, left, c20), multiply_add(factor, right, c21)
-        factor = splat(a, a3 + k)
-        c30, c31 = multiply_add(factor, left, c30), multiply_add(factor, right, c31)
-        factor = splat(a, a4 + k)
-        c40, c41 = multiply_add(factor, left, c40), multiply_add(factor, right, c41)
-        factor = splat(a, a5 + k)
-        c50, c51 = multiply_add(factor, left, c50), multiply_add(factor, right, c51)
+    for _ in range(pieces):
+        for k in range(inner):
+            left, right = load(panel, panel_first), load(panel, panel_first + lane)
+            prefetch(panel, panel_first + AHEAD * panel_step)
+            prefetch(panel, panel_first + AHEAD * panel_step + lane)
+            panel_first += panel_step
+            factor = splat(a, a0 + k)
+            c00, c01 = multiply_add(factor, left, c00), multiply_add(factor, right, c01)
+            factor = splat(a, a1 + k)
+            c10, c11 = multiply_add(factor, left, c10), multiply_add(factor, right, c11)
+            factor = splat(a, a2 + k)
+            c20, c21 = multiply_add(factor, left, c20), multiply_add(factor, right, c21)
+            factor = splat(a, a3 + k)
+            c30, c31 = multiply_add(factor, left, c30), multiply_add(factor, right, c31)
+            factor = splat(a, a4 + k)
+            c40, c41 = multiply_add(factor, left, c40), multiply_add(factor, right, c41)
+            factor = splat(a, a5 + k)
+            c50, c51 = multiply_add(factor, left, c50), multiply_add(factor, right, c51)
+        a0, a1, a2 = a0 + piece_step, a1 + piece_step, a2 + piece_step
+        a3, a4, a5 = a3 + piece_step, a4 + piece_step, a5 + piece_step
     _store_column(c, c_first, c_step, c00, c10, c20, c30, c40, c50)
     _store_column(c, c_first + lane, c_step, c01, c11, c21, c31, c41, c51)
 

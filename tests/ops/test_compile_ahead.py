@@ -1,5 +1,6 @@
 """The second process compiles what the first one will need."""
 
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,12 @@ def test_all_kernels_of_a_training_step_are_compiled_ahead():
     process = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=200, check=False)
     assert process.returncode == 0, process.stderr
     assert process.stdout == ""
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path):
+    """That process has the other end of its standard input. Compiling everything would take longer than is waited."""
+    command = [sys.executable, "-m", "minidl.ops.compile_ahead"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"MINIDL_CACHE_DIR": str(tmp_path)})
+    process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert len(list(tmp_path.rglob("*.nbc"))) < 10

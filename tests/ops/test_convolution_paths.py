@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from minidl.ops.conv2d import cpu, patchwise, reference, winograd
+from minidl.ops.conv2d import cpu, direct, patchwise, reference, winograd
 from minidl.ops.windows import Windows, make_windows
 
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
@@ -45,6 +45,7 @@ def problem(n, h, w, channels, filters, pad, dtype):
 def passes(monkeypatch, size, x, weight, bias, dy, windows):
     """All three passes with lines of so many products, or 0 for patches."""
     monkeypatch.setattr(winograd, "line_size", lambda *_: size)
+    monkeypatch.setattr(direct, "applies", lambda *_: False)
     return (
         cpu.forward(x, weight, bias, windows, 1),
         cpu.input_gradient(dy, weight, x.shape, windows, 1),
@@ -69,6 +70,38 @@ def test_every_path_computes_the_same(monkeypatch, shape, size, dtype):
     for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
         assert computed.dtype == dtype
         np.testing.assert_allclose(computed, expected, atol=TOLERANCE[dtype] * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(
+    ("x_shape", "weight_shape", "arguments"),
+    [
+        ((2, 8, 8, 3), (3, 3, 3, 64), {"pad": 1}),
+        ((3, 5, 7, 1), (3, 3, 1, 5), {}),
+        ((2, 23, 20, 3), (11, 11, 3, 70), {"stride": 4, "pad": 2}),
+        ((1, 9, 30, 7), (5, 2, 7, 33), {"stride": (1, 2), "pad": (0, 3, 4, 1)}),
+        ((40, 6, 5, 2), (3, 1, 2, 8), {"dilation": (2, 1), "pad": (2, 0)}),
+        ((2, 1, 1, 4), (1, 1, 4, 4), {"stride": 3}),
+        ((0, 8, 8, 3), (3, 3, 3, 4), {}),
+    ],
+    ids=str,
+)
+def test_images_with_few_channels_need_no_patches(x_shape, weight_shape, arguments, dtype):
+    random = np.random.default_rng(0)
+    windows = make_windows("conv2d", weight_shape[:2], **arguments)
+    assert direct.applies(windows, 1, weight_shape)
+    x, weight, bias = (
+        random.standard_normal(shape).astype(dtype) for shape in [x_shape, weight_shape, weight_shape[3]]
+    )
+    y = reference.forward(x, weight, bias, windows, 1)
+    dy = random.standard_normal(y.shape).astype(dtype)
+    for computed, expected in [
+        (cpu.forward(x, weight, bias, windows, 1), y),
+        (cpu.forward_relu(x, weight, bias, windows, 1), np.maximum(y, 0)),
+        (cpu.weight_gradient(dy, x, weight.shape, windows, 1),
+         reference.weight_gradient(dy, x, weight.shape, windows, 1)),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(computed, expected, atol=TOLERANCE[dtype] * np.abs(expected).max(initial=1), rtol=0)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,9 +1,12 @@
-"""Numba: convolution by Winograd's algorithm where that takes the fewest multiplications, else by patches."""
+"""Numba: convolution by Winograd's algorithm where that takes the fewest multiplications, else by patches.
+
+Images with few channels have a way of their own.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minidl.ops.conv2d import patchwise, winograd
+from minidl.ops.conv2d import direct, patchwise, winograd
 from minidl.ops.conv2d.winograd_tiles import make_tiles
 from minidl.ops.max_pool2d import cpu as max_pool2d
 from minidl.ops.memory import empty
@@ -26,6 +29,8 @@ def _forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, group
     if size:
         tiles = make_tiles(size, y.shape, windows.top, windows.left)
         winograd.convolve(x, weight, bias, y, NO_CHOICE, tiles, turned=False, relu=relu)
+    elif direct.applies(windows, groups, weight.shape):
+        direct.convolve(x, weight, bias, y, windows, relu)
     else:
         patchwise.convolve(x, weight, bias, y, windows, groups, backwards=False, relu=relu)
     return y
@@ -62,6 +67,8 @@ def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], wind
     size = winograd.line_size(windows, groups, weight_shape, dy.shape)
     if size:
         winograd.weight_gradient(dy, x, dweight, make_tiles(size, dy.shape, windows.top, windows.left))
+    elif direct.applies(windows, groups, weight_shape):
+        direct.weight_gradient(dy, x, dweight, windows)
     else:
         patchwise.weight_gradient(dy, x, dweight, windows, groups)
     return dweight

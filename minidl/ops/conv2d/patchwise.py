@@ -81,7 +81,7 @@ def _convolve(x, weight, bias, low, y, windows, channels, filters, groups, block
                     patches, step, last - first, height, weight, tap * channels, last_tap * channels, channels, group,
                     filters, f_first, f_last, backwards, panel, products,
                 )  # fmt: skip
-        _write(products, height, bias, low, y, first, last, group * filters, f_first, f_last)
+        write_outputs(products, height, bias, low, y, first, last, group * filters, f_first, f_last)
 
 
 @compiled
@@ -130,7 +130,7 @@ def _copy_panel(weight, k_first, depth, channels, group, filters, f, f_count, ba
 
 
 @compiled
-def _write(products, height, bias, low, y, first, last, y_first, f_first, f_last):
+def write_outputs(products, height, bias, low, y, first, last, y_first, f_first, f_last):
     """y = products + bias, at least `low`."""
     flat, lane, lowest = y.reshape(-1), lanes(y), splat(low, 0)
     for row in range(first, last):

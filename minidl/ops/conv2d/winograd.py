@@ -65,12 +65,7 @@ PANELS = 2  # of filters, likewise
 PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
 TILES = 128  # that are summed up, before it is the turn of the next sums
 RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
-PREPARATION = {
-    6: 25,
-    4: 40,
-    3: 15,
-    0: 10,
-}  # of a filter: it takes as long as to multiply it with so many tiles or positions
+PREPARATION = {6: 25, 4: 40, 3: 15, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
 
