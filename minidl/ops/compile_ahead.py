@@ -39,7 +39,7 @@ def _ones(*shape: int) -> NDArray[np.float32]:
 
 
 def kernel_calls() -> Iterator[Callable[[], object]]:
-    """Calls of all kernels of VGG's training step, the last ones of a step first."""
+    """Calls of all kernels of VGG's training step with a usual batch, the last ones of a step first."""
     images, few = _ones(IMAGES, 4, 4, CHANNELS), _ones(IMAGES, 4, 4, 3)
     rows, channel = _ones(2, CHANNELS), _ones(CHANNELS)
     weight, first_weight, matrix = _ones(3, 3, CHANNELS, CHANNELS), _ones(3, 3, 3, CHANNELS), _ones(CHANNELS, CHANNELS)

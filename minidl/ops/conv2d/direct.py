@@ -48,41 +48,52 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows)
 
 @compiled(parallel=True)
 def _convolve(x, panels, bias, low, y, windows):
+    for task in prange((y.shape[0] * y.shape[1] + LINES - 1) // LINES):
+        _convolve_lines(x, panels, bias, low, y, windows, task * LINES)
+
+
+@compiled
+def _convolve_lines(x, panels, bias, low, y, windows, first):
+    """LINES rows of outputs, from number `first` of all images on."""
     (count, _, width), (n, out_h, out_w, filters), channels = panels.shape, y.shape, x.shape[3]
-    line, flat, step = windows.width * channels, panels.reshape(-1), windows.stride_w * channels
+    line, step, flat = windows.width * channels, windows.stride_w * channels, panels.reshape(-1)
     height = (out_w + ROWS - 1) // ROWS * ROWS
-    for task in prange((n * out_h + LINES - 1) // LINES):
-        strip, products = _empty_strip(x, height, windows), np.empty(count * height * width, x.dtype)
-        for row in range(task * LINES, min((task + 1) * LINES, n * out_h)):
-            _fill_strip(x, row // out_h, row % out_h, windows, strip)
-            for panel in range(count):
-                for j in range(0, out_w, ROWS):
-                    multiply_rows(
-                        products, (panel * height + j) * width, width, strip.reshape(-1), j * step, step,
-                        flat, panel * windows.height * line * width, width, line, False,
-                        windows.height, strip.shape[1],
-                    )  # fmt: skip
-            write_outputs(products, height, bias, low, y, row * out_w, (row + 1) * out_w, 0, 0, filters)
+    strip, products = _empty_strip(x, height, windows), np.empty(count * height * width, x.dtype)
+    for row in range(first, min(first + LINES, n * out_h)):
+        _fill_strip(x, row // out_h, row % out_h, windows, strip)
+        for panel in range(count):
+            for j in range(0, out_w, ROWS):
+                multiply_rows(
+                    products, (panel * height + j) * width, width, strip.reshape(-1), j * step, step,
+                    flat, panel * windows.height * line * width, width, line, False,
+                    windows.height, strip.shape[1],
+                )  # fmt: skip
+        write_outputs(products, height, bias, low, y, row * out_w, (row + 1) * out_w, 0, 0, filters)
 
 
 @compiled(parallel=True)
 def _weight_gradient(dy, x, sums, windows):
-    parts, kh, line, columns = sums.shape
-    (n, out_h, out_w, filters), channels, width, results = dy.shape, x.shape[3], 2 * lanes(dy), sums.reshape(-1)
-    for part in prange(parts):
-        strip, gradients = _empty_strip(x, out_w + ROWS, windows), np.zeros(out_w * columns, dy.dtype)
-        for row in range(n * out_h * part // parts, n * out_h * (part + 1) // parts):
-            _fill_strip(x, row // out_h, row % out_h, windows, strip)
-            for j in range(out_w):
-                copy(dy.reshape(-1), (row * out_w + j) * filters, gradients, j * columns, filters)
-            for ki in range(kh):
-                for k in range(0, line, ROWS):
-                    for f in range(0, columns, width):
-                        multiply_columns(
-                            results, (((part * kh) + ki) * line + k) * columns + f, columns,
-                            strip.reshape(-1), ki * strip.shape[1] + k, windows.stride_w * channels,
-                            gradients, f, columns, out_w, True,
-                        )  # fmt: skip
+    for part in prange(PARTS):
+        _weight_gradient_of_part(dy, x, sums[part], windows, part)
+
+
+@compiled
+def _weight_gradient_of_part(dy, x, sums, windows, part):
+    """sums (ki, kj and channel, filter) += dweight, over a part of the rows of outputs."""
+    (kh, line, columns), (n, out_h, out_w, filters), width = sums.shape, dy.shape, 2 * lanes(dy)
+    strip, gradients = _empty_strip(x, out_w + ROWS, windows), np.zeros(out_w * columns, dy.dtype)
+    for row in range(n * out_h * part // PARTS, n * out_h * (part + 1) // PARTS):
+        _fill_strip(x, row // out_h, row % out_h, windows, strip)
+        for j in range(out_w):
+            copy(dy.reshape(-1), (row * out_w + j) * filters, gradients, j * columns, filters)
+        for ki in range(kh):
+            for k in range(0, line, ROWS):
+                for f in range(0, columns, width):
+                    multiply_columns(
+                        sums.reshape(-1), (ki * line + k) * columns + f, columns,
+                        strip.reshape(-1), ki * strip.shape[1] + k, windows.stride_w * x.shape[3],
+                        gradients, f, columns, out_w, True,
+                    )  # fmt: skip
 
 
 @compiled
