@@ -1,12 +1,10 @@
 """A second process that compiles the kernels of a training step while the first one does: half the waiting time.
 
 Numba compiles in one thread only. So when compiling begins, and there is a second processor, compiling.py starts
-
-    python -m minidl.ops.compile_ahead
-
-which calls every kernel once with tiny arrays, in about the order in which a step comes to them, but backwards: the two
-processes meet in the middle. What one of them has compiled, the other finds in the cache (kernel_cache.py); a kernel
-that the first one is at, the second one leaves out. It ends with the process that started it.
+another Python that runs main(). It calls every kernel once with tiny arrays, in about the order in which a step comes
+to them, but backwards: the two processes meet in the middle. What one of them has compiled, the other finds in the
+cache (kernel_cache.py); a kernel that the first one is at, the second one leaves out. It ends with the process that
+started it.
 """
 
 import os
@@ -80,7 +78,7 @@ def _end_with_the_first_process() -> None:
     os._exit(0)  # nothing is lost: files are written under another name, then moved
 
 
-if __name__ == "__main__":
+def main() -> None:
     compiling.progress.alone = KernelCache.waits = False
     Thread(target=_end_with_the_first_process, daemon=True).start()
     compile_all()

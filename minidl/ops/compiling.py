@@ -6,7 +6,6 @@ a kernel is called from Python only.
 """
 
 import atexit
-import os
 import subprocess
 import sys
 import time
@@ -45,7 +44,7 @@ def compiled(function: Function | None = None, /, **options: Any) -> Any:
 
 
 def _compile(options: dict[str, Any], function: Function) -> Any:
-    kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)  # which C would call: a third of the compiled code
+    kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)  # nobody calls kernels from C
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
     return _launched(kernel) if options.get("parallel") else kernel
 
@@ -100,12 +99,11 @@ class Progress(event.Listener):
 
 def _start_second_process() -> None:
     """See compile_ahead.py. Where it cannot be started, this process compiles everything itself."""
-    here = str(Path(__file__).parents[2])
-    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    here = str(Path(__file__).parents[2])  # last on the path, and no folder of the user's first (-P): nothing is hidden
+    code = f"import sys; sys.path.append({here!r}); from minidl.ops.compile_ahead import main; main()"
     with suppress(OSError):
         process = subprocess.Popen(
-            [sys.executable, "-m", "minidl.ops.compile_ahead"],
-            env=os.environ | {"PYTHONPATH": path},
+            [sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

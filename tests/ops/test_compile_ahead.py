@@ -44,7 +44,7 @@ def test_all_kernels_of_a_training_step_are_compiled_ahead():
 
 def test_it_ends_with_the_process_that_started_it(tmp_path):
     """That process has the other end of its standard input. Compiling everything would take longer than is waited."""
-    command = [sys.executable, "-m", "minidl.ops.compile_ahead"]
+    command = [sys.executable, "-c", "from minidl.ops.compile_ahead import main; main()"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"MINIDL_CACHE_DIR": str(tmp_path)})
     process.communicate(timeout=15)
     assert process.returncode == 0
