@@ -10,12 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import cores
 from benchmarks.peers import PEERS
 from benchmarks.results import JSON, load_results, save_report
 from benchmarks.run import run
 from benchmarks.session import Settings
 from benchmarks.subjects import ACCURACY_IMAGES, BATCH, FIT_IMAGES, SUBJECTS
+from minidl.ops.threads import processors
 
 QUICK: dict[str, Any] = {"rounds": 2, "seconds": 0.2, "least": 1, "images": 256}
 DEFAULT_FOLDER = Path("build", "benchmarks")
@@ -56,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--threads",
         type=many(at_least(1)),
-        default=str(cores()),
+        default=str(processors()),
         help="numbers of threads, as 1,2 (default: %(default)s)",
     )
     add("--data-dir", help="where CIFAR-10 is, for fit and accuracy; random images where it is not")

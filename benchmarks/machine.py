@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import ROOT
+from minidl.ops.threads import processors
 
 VECTOR_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 
@@ -19,17 +20,12 @@ def describe_machine() -> dict[str, Any]:
     flags = (cpu.get("flags") or cpu.get("Features") or "").split()
     return {
         "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
-        "cores": cores(),
+        "cores": processors(),
         "vector_features": [feature for feature in VECTOR_FEATURES if feature in flags],
         "memory_gb": _memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load() -> list[float]:

@@ -15,6 +15,8 @@ from minidl.ops.compiling import compiled
 from minidl.ops.simd import lane_count, lanes, load, multiply_add, prefetch, splat, store, zeros
 
 ROWS = 6  # of a tile
+FEW = 3 * ROWS  # rows of a, for which copying the right-hand matrix into panels takes longer than it saves
+ROW_BY_ROW = 16  # rows of the right-hand matrix that are then read at a time, as memory is read fastest
 AHEAD = 32  # rows of a panel that are fetched before they are needed
 
 

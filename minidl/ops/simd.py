@@ -31,8 +31,6 @@ from numba import njit, types
 from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-CONTRACT = {"contract"}  # a * b + c may become one instruction, rounded once
-
 
 def _register_bytes() -> int:
     """The width of the vector registers of the processor that Numba compiles for."""

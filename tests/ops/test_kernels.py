@@ -278,6 +278,8 @@ LARGE = {
     "relu": (lambda x, w: F.relu(x) * w, (9999, 7), (7,)),
     "conv2d": (lambda x, w: F.conv2d(x, w, pad=1), (16, 13, 11, 9), (3, 3, 9, 20)),
     "conv2d, many channels": (lambda x, w: F.conv2d(x, w, stride=2), (5, 9, 9, 70), (3, 3, 70, 40)),
+    "conv2d, few channels": (lambda x, w: F.conv2d(x, w, pad=1), (50, 13, 11, 3), (3, 3, 3, 20)),
+    "conv2d, few tiles": (lambda x, w: F.conv2d(x, w, pad=1), (80, 4, 4, 16), (3, 3, 16, 130)),
     "conv2d, few positions": (lambda x, w: F.conv2d(x, w, pad=1), (1, 2, 2, 4100), (3, 3, 4100, 70)),
     "dense": (F.dense, (40, 410), (410, 1100)),
     "dense, few samples": (F.dense, (2, 8200), (8200, 1100)),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty
-from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
+from minidl.ops.products import FEW, ROW_BY_ROW, ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
 from minidl.ops.simd import at_least, copy, copy_transposed, lanes, load, splat, store
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
@@ -25,8 +25,6 @@ from minidl.ops.windows import Windows
 BLOCK = 16 * ROWS  # patches that a thread works on at a time
 GATHERED = 512  # numbers of each, or one tap's where those are more
 DEPTH = 128  # of those that are multiplied at a time: so many rows of a panel stay in the first-level cache
-FEW = 3 * ROWS  # patches for which copying the weights into panels takes longer than it saves
-ROW_BY_ROW = 16  # rows of the weights that are read at a time, where they are not copied
 PANELS = 4  # of filters, whose weight gradients a thread sums up at a time
 PARTS = 16  # into which the positions are split for a weight gradient at most, each with sums of its own
 

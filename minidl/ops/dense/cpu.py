@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty, zeros
-from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
+from minidl.ops.products import FEW, ROW_BY_ROW, ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
 from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
 
 PANELS = 8  # of the weight, that a thread works on at a time
 DEPTH = 256  # rows of them
-FEW = 3 * ROWS  # samples for which copying the weight into panels takes longer than it saves
-ROW_BY_ROW = 16  # rows of the weight that are read at a time, where they are not copied
 BLOCK = 22 * ROWS  # samples
 AHEAD = 8  # rows that are fetched from memory before they are needed
 
