@@ -70,8 +70,10 @@ def shapes_of(tensors: Sequence[Tensor]) -> str:
 
 def is_whole_number(value: object) -> TypeGuard[int]:
     """Whether it is one of Python's or NumPy's integers; True and 2.0 are never meant as a size or an axis."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
 
 
 def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:
+    if isinstance(x, Tensor):
+        return True
     return hasattr(x, "dtype") and not isinstance(x, numbers.Number)  # a NumPy scalar is a plain number

@@ -20,11 +20,12 @@ import numba
 import numpy
 from numba.core import event
 
-from minidl.ops.blocks import FEW
 from minidl.ops.kernel_cache import KernelCache
 from minidl.ops.threads import processors, thread_count
 
 Function = Callable[..., Any]
+
+FEW = 2**14  # numbers in each array, which one thread works through before another is awake
 
 _one_at_a_time = RLock()
 
@@ -121,7 +122,10 @@ event.register("numba:compile", progress)
 
 
 def _launched(kernel: Any) -> Function:
-    """The kernel, called with all threads for itself, or with one where that is faster.
+    """The kernel, called with all threads for itself, or with one where its arrays hold few numbers.
+
+    Waking another thread takes as long as working through these, and a time slice of the operating system, a thousand
+    times longer, when other processes use the processors.
 
     Numba has a number of threads for each Python thread, which other kernels than ours rely on, and threads that some
     systems fall back on (its workqueue) abort the process when two Python threads use them at once.
@@ -131,8 +135,10 @@ def _launched(kernel: Any) -> Function:
     def launch(*arguments: Any) -> Any:
         few = all(array.size <= FEW for array in arguments if isinstance(array, numpy.ndarray))
         with _one_at_a_time:
-            before = numba.get_num_threads()
-            numba.set_num_threads(1 if few else thread_count())
+            before, threads = numba.get_num_threads(), 1 if few else thread_count()
+            if threads == before:
+                return kernel(*arguments)
+            numba.set_num_threads(threads)
             try:
                 return kernel(*arguments)
             finally:

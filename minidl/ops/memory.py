@@ -6,10 +6,11 @@ training step needs the same sizes as the one before it, so here the memory of a
 
 import math
 import time
+from bisect import bisect_left, bisect_right, insort_right
 from collections import deque
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 from numpy.typing import DTypeLike, NDArray
@@ -17,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 SMALLEST = 2**16  # bytes; smaller arrays are left to NumPy
 ALIGNMENT = 64  # bytes, a line of the processor's cache
 SECONDS_KEPT = 30.0
+ROOMY = 2  # times the size that is asked for: memory no larger than that is used, rather than new one
 
 Memory = NDArray[numpy.uint8]
 
@@ -40,13 +42,22 @@ def release() -> None:
     _pool.release()
 
 
+class Free(NamedTuple):
+    """Memory that no array uses."""
+
+    size: int  # in bytes
+    since: float
+    memory: Memory
+
+
 class Pool:
     """Free memory, which is never more than arrays have used at one time, nor kept for long without being used."""
 
     def __init__(self) -> None:
-        self.free: list[tuple[float, Memory]] = []  # since when, and what; the oldest first
+        self.free: list[Free] = []  # the smallest first; of one size, the oldest first
         self.free_bytes = self.used_bytes = self.most_used_bytes = 0
         self._returned: deque[Memory] = deque()  # of arrays that are gone, which may happen while the lock is taken
+        self._looked = 0.0  # when old memory was last looked for
         self._lock = Lock()
 
     def array(self, shape: Sequence[int], dtype: numpy.dtype[Any], size: int) -> NDArray[Any]:
@@ -55,7 +66,8 @@ class Pool:
     def release(self) -> None:
         with self._lock:
             self._collect()
-            self._drop(len(self.free))
+            while self.free:
+                self._pop(0)
             self.most_used_bytes = self.used_bytes
 
     def _take(self, size: int) -> Memory:
@@ -63,31 +75,39 @@ class Pool:
         with self._lock:
             self._collect()
             memory = self._find(size)
-            self.used_bytes += size
+            self.used_bytes += size if memory is None else memory.nbytes
             self.most_used_bytes = max(self.most_used_bytes, self.used_bytes)
         return numpy.empty(size, numpy.uint8) if memory is None else memory
 
     def _find(self, size: int) -> Memory | None:
-        for i in reversed(range(len(self.free))):  # what was used last may still be in the processor's cache
-            if self.free[i][1].nbytes == size:
-                self.free_bytes -= size
-                return self.free.pop(i)[1]
-        return None
+        """The smallest memory that is large enough; of several, what was used last may still be in the cache."""
+        i = bisect_left(self.free, size, key=_size)
+        if i == len(self.free) or self.free[i].size > ROOMY * size:
+            return None
+        return self._pop(bisect_right(self.free, self.free[i].size, key=_size) - 1)
+
+    def _pop(self, i: int) -> Memory:
+        self.free_bytes -= self.free[i].size
+        return self.free.pop(i).memory
 
     def _collect(self) -> None:
+        """Keep the memory of arrays that are gone, and let go of what has been free for longest."""
         now = time.monotonic()
         while self._returned:
             memory = self._returned.popleft()
-            self.free.append((now, memory))
+            insort_right(self.free, Free(memory.nbytes, now, memory), key=_size)
             self.free_bytes += memory.nbytes
             self.used_bytes -= memory.nbytes
-        while self.free and (self.free_bytes > self.most_used_bytes or now - self.free[0][0] > SECONDS_KEPT):
-            self._drop(1)
+        while self.free_bytes > self.most_used_bytes:
+            self._pop(min(range(len(self.free)), key=lambda i: self.free[i].since))
+        if now - self._looked > SECONDS_KEPT / 10:
+            self._looked = now
+            self.free = [free for free in self.free if now - free.since <= SECONDS_KEPT]
+            self.free_bytes = sum(map(_size, self.free))
 
-    def _drop(self, count: int) -> None:
-        for _, memory in self.free[:count]:
-            self.free_bytes -= memory.nbytes
-        del self.free[:count]
+
+def _size(free: Free) -> int:
+    return free.size
 
 
 class _Loan:

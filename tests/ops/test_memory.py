@@ -75,12 +75,20 @@ def test_memory_is_used_again_when_the_last_view_is_gone(pool):
     assert address(empty(LARGE, np.float32)) == place
 
 
-def test_almost_equal_sizes_share_memory_and_others_do_not(pool):
+@pytest.mark.parametrize(("rows", "shares"), [(1200, False), (1000, True), (998, True), (510, True), (400, False)])
+def test_memory_is_used_for_arrays_from_half_its_size(pool, rows, shares):
     place = address(empty((1000, 1000), np.float32))
-    assert address(empty((998, 1000), np.float32)) == place
-    assert address(empty((500, 1000), np.float64)) == place
-    assert address(kept := empty((500, 1000), np.float32)) != place
-    assert kept.nbytes == 2_000_000
+    assert (address(array := empty((rows, 1000), np.float32)) == place) == shares
+    assert array.nbytes == rows * 4000
+
+
+def test_the_smallest_memory_that_fits_is_used_and_of_these_the_last(pool):
+    arrays = [empty((rows, 1000), np.float32) for rows in [1500, 1000, 1000, 1900]]
+    places = [address(array) for array in arrays]
+    while arrays:
+        del arrays[0]  # the oldest first
+    arrays = [empty((1000, 1000), np.float32) for _ in range(4)]
+    assert [address(array) for array in arrays] == [places[i] for i in [2, 1, 0, 3]]
 
 
 def test_small_arrays_are_left_to_numpy(pool):
@@ -93,7 +101,7 @@ def test_free_memory_is_never_more_than_was_in_use_at_once(pool):
         arrays = [empty((size, 100_000), np.uint8) for _ in range(2)]
         del arrays
         kept = empty((100_000,), np.uint8)
-        assert pool.free_bytes == sum(block.nbytes for _, block in pool.free) <= pool.most_used_bytes
+        assert pool.free_bytes == sum(free.memory.nbytes for free in pool.free) <= pool.most_used_bytes
         assert pool.most_used_bytes < 2.2 * (size + 1) * 100_000
     del kept
 
@@ -107,7 +115,7 @@ def test_memory_that_is_not_used_for_long_is_given_back(pool, clock):
     del first
     empty((100_000,), np.uint8)
     assert len(pool.free) == 7
-    clock.now = memory.SECONDS_KEPT + 1
+    clock.now = 1.2 * memory.SECONDS_KEPT
     empty((100_000,), np.uint8)
     assert pool.free == []
     assert pool.free_bytes == 0

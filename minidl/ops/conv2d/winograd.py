@@ -60,7 +60,7 @@ from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-BLOCK = 8 * ROWS  # tiles that a thread works on at a time
+BLOCK = 8  # rows of six tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
 PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
 TILES = 128  # that are summed up, before it is the turn of the next sums
@@ -92,7 +92,7 @@ class Work(NamedTuple):
     """
 
     many: bool
-    block: int  # tiles of a task
+    block: int  # the most tiles of a task
     tasks: int
 
 
@@ -123,10 +123,11 @@ def convolve(
 
 def _split(tiles: int, groups: int, workers: int) -> Work:
     """`groups` is the number of tasks with few tiles."""
-    if tiles <= 2 * BLOCK and groups >= 2 * workers:
+    rows = -(-tiles // ROWS)
+    if rows <= 2 * BLOCK and groups >= 2 * workers:
         return Work(False, tiles, groups)
-    block = min(BLOCK, rounded_up(-(-tiles // (2 * workers)), ROWS))
-    return Work(True, block, -(-tiles // block))
+    tasks = min(rows, rounded_up(max(-(-rows // BLOCK), 2 * workers), workers))  # as many for each worker
+    return Work(True, -(-rows // tasks) * ROWS, tasks)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> None:
@@ -173,7 +174,9 @@ def _convolve_task(x, images, layout, weight, turned, panels, products, bias, lo
     columns, panel_size = PANELS * panel, points * (layout.width + 1) * panel
     groups = (channels + DEPTH - 1) // DEPTH
     if work.many:
-        first, last, f_first, f_last = task * work.block, min((task + 1) * work.block, tiles.total), 0, filters
+        rows = (tiles.total + ROWS - 1) // ROWS
+        first, last = rows * task // work.tasks * ROWS, min(rows * (task + 1) // work.tasks * ROWS, tiles.total)
+        f_first, f_last = 0, filters
         transform_block(x, tiles, first, last, first, images, layout)
     else:
         first, last, f_first, f_last = 0, tiles.total, task * columns, min((task + 1) * columns, filters)

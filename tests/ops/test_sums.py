@@ -6,7 +6,8 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from minidl.ops.blocks import BLOCKS, FEW
+from minidl.ops.compiling import FEW
+from minidl.ops.sums import BLOCKS
 
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-13}  # relative to the largest number: sums differ in their order
 SHAPES = pytest.mark.parametrize(
