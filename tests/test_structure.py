@@ -21,8 +21,8 @@ READING_ORDER = [
 ]  # fmt: skip
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",
-    "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.threads", "minidl.ops.kernel_cache",
-    "minidl.ops.compiling", "minidl.ops.sums", "minidl.ops.simd", "minidl.ops.tasks", "minidl.ops.products", "minidl.ops.",
+    "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.blocks", "minidl.ops.threads", "minidl.ops.kernel_cache",
+    "minidl.ops.compiling", "minidl.ops.simd", "minidl.ops.tasks", "minidl.ops.products", "minidl.ops.",
 ]  # fmt: skip
 NUMBA_FILES = {f"minidl.ops.{name}" for name in ["threads", "kernel_cache", "compiling", "simd", "tasks", "products"]}
 

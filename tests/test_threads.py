@@ -13,7 +13,7 @@ import minidl
 from minidl import BatchNorm, Chain, Conv, Dense, Dropout, MaxPool, flatten, relu, training_mode
 from minidl.losses import logitcrossentropy
 from minidl.ops import threads
-from minidl.ops.compiling import FEW
+from minidl.ops.blocks import FEW
 from minidl.ops.compiling import _launched
 from minidl.optimisers import Momentum
 

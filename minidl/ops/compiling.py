@@ -20,12 +20,11 @@ import numba
 import numpy
 from numba.core import event
 
+from minidl.ops.blocks import FEW
 from minidl.ops.kernel_cache import KernelCache
 from minidl.ops.threads import processors, thread_count
 
 Function = Callable[..., Any]
-
-FEW = 2**14  # numbers in each array, which one thread works through before another is awake
 
 _one_at_a_time = RLock()
 
@@ -122,10 +121,7 @@ event.register("numba:compile", progress)
 
 
 def _launched(kernel: Any) -> Function:
-    """The kernel, called with all threads for itself, or with one where its arrays hold few numbers.
-
-    Waking another thread takes as long as working through these, and a time slice of the operating system, a thousand
-    times longer, when other processes use the processors.
+    """The kernel, called with all threads for itself, or with one where that is faster.
 
     Numba has a number of threads for each Python thread, which other kernels than ours rely on, and threads that some
     systems fall back on (its workqueue) abort the process when two Python threads use them at once.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl import functions as F
-from minidl.ops.compiling import FEW
+from minidl.ops.blocks import FEW
 from minidl.ops.momentum.op import momentum_update
 from minidl.tensor import Tensor, grad
 

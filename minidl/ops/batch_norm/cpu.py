@@ -1,31 +1,30 @@
 """Numba: one pass over the memory for the statistics, one to normalise, two for the gradient.
 
-Rows are all axes but the last. Relu costs no pass of its own, nor memory: what it let through is worked out again from x.
+Rows are all axes but the last. Sums over them are taken in float64, for each block of rows, and then added up in order.
+Relu costs no pass of its own, nor memory: what it let through is worked out again from x.
 """
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.blocks import BLOCKS
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty
-from minidl.ops.sums import BLOCKS, block_of, group_of, groups_of, move
-
-SAMPLE = 64  # rows, whose mean is a guess of the mean of all
 
 
 def statistics(x: NDArray) -> tuple[NDArray, NDArray]:
-    """From distances to a guess of the mean, so that one pass is enough.
+    """From distances to the first row, so that one pass is exact.
 
-    variance = mean of squares - square of mean loses as many digits as the second term has more than the result. With
-    the mean of m of the n numbers as guess, this term is at most n / m times the result, and mostly far smaller.
+    variance = mean of squares - square of mean loses as many digits as the second term has more than the result. With a
+    start that is itself one of the n numbers, this term is at most n times the result.
     """
     rows = _rows(x)
-    guess = rows[:: -(-len(rows) // SAMPLE)].mean(axis=0, dtype=np.float64).astype(x.dtype)
-    sums, squares = np.zeros((BLOCKS, *guess.shape)), np.zeros((BLOCKS, *guess.shape))
-    _add_distances(rows, guess, sums, squares)
+    start = rows[0].astype(np.float64)
+    sums, squares = np.zeros((BLOCKS, *start.shape)), np.zeros((BLOCKS, *start.shape))
+    _add_distances(rows, start, sums, squares)
     mean, square = sums.sum(0) / len(rows), squares.sum(0) / len(rows)
-    return (guess + mean).astype(x.dtype), (square - mean * mean).astype(x.dtype)
+    return (start + mean).astype(x.dtype), (square - mean * mean).astype(x.dtype)
 
 
 def normalise(x: NDArray, mean: NDArray, factor: NDArray, shift: NDArray, relu: bool) -> NDArray:
@@ -56,23 +55,19 @@ def _rows(x: NDArray) -> NDArray:
 
 
 @compiled(parallel=True)
-def _add_distances(x, guess, sums, squares):
+def _add_distances(x, start, sums, squares):
     for block in prange(BLOCKS):
-        _add_distances_of_block(block_of(x, block), guess, sums[block], squares[block])
+        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
+        _add_distances_of_block(x[part], start, sums[block], squares[block])
 
 
 @compiled
-def _add_distances_of_block(x, guess, total, total_square):
-    sums, squares = np.zeros_like(guess), np.zeros_like(guess)
-    for group in range(groups_of(x)):
-        rows = group_of(x, group)
-        for m in range(len(rows)):
-            for c in range(guess.size):
-                distance = rows[m, c] - guess[c]
-                sums[c] += distance
-                squares[c] += distance * distance
-        move(sums, total)
-        move(squares, total_square)
+def _add_distances_of_block(x, start, sums, squares):
+    for m in range(len(x)):
+        for c in range(x.shape[1]):
+            distance = x[m, c] - start[c]
+            sums[c] += distance
+            squares[c] += distance * distance
 
 
 @compiled(parallel=True)
@@ -87,23 +82,17 @@ def _normalise(x, mean, factor, shift, relu, y):
 @compiled(parallel=True)
 def _add_products(dy, x, mean, factor, shift, relu, sums, products):
     for block in prange(BLOCKS):
-        _add_products_of_block(
-            block_of(dy, block), block_of(x, block), mean, factor, shift, relu, sums[block], products[block]
-        )
+        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
+        _add_products_of_block(dy[part], x[part], mean, factor, shift, relu, sums[block], products[block])
 
 
 @compiled
-def _add_products_of_block(dy, x, mean, factor, shift, relu, total, total_product):
-    sums, products = np.zeros_like(mean), np.zeros_like(mean)
-    for group in range(groups_of(x)):
-        dy_rows, x_rows = group_of(dy, group), group_of(x, group)
-        for m in range(len(x_rows)):
-            for c in range(mean.size):
-                dz, t = _through_relu(dy_rows[m, c], x_rows[m, c] - mean[c], factor[c], shift[c], relu)
-                sums[c] += dz
-                products[c] += dz * t
-        move(sums, total)
-        move(products, total_product)
+def _add_products_of_block(dy, x, mean, factor, shift, relu, sums, products):
+    for m in range(len(x)):
+        for c in range(x.shape[1]):
+            dz, t = _through_relu(dy[m, c], x[m, c] - mean[c], factor[c], shift[c], relu)
+            sums[c] += dz
+            products[c] += dz * t
 
 
 @compiled(parallel=True)

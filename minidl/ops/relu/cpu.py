@@ -4,9 +4,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.blocks import BLOCKS
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty
-from minidl.ops.sums import BLOCKS, block_of, group_of, groups_of, move
 
 
 def forward(x: NDArray) -> NDArray:
@@ -46,19 +46,12 @@ def _gradient(dy, y, dx):
 @compiled(parallel=True)
 def _gradient_and_sums(dy, y, dx, sums):
     for block in prange(BLOCKS):
-        _gradient_and_sums_of_block(block_of(dy, block), block_of(y, block), block_of(dx, block), sums[block])
+        part = slice(block * len(dy) // BLOCKS, (block + 1) * len(dy) // BLOCKS)
+        _gradient_and_sums_of_block(dy[part], y[part], dx[part], sums[block])
 
 
 @compiled
-def _gradient_and_sums_of_block(dy, y, dx, totals):
-    sums = np.zeros(dy.shape[1], dy.dtype)
-    for group in range(groups_of(dy)):
-        _gradient_and_sums_of_group(group_of(dy, group), group_of(y, group), group_of(dx, group), sums)
-        move(sums, totals)
-
-
-@compiled
-def _gradient_and_sums_of_group(dy, y, dx, sums):
+def _gradient_and_sums_of_block(dy, y, dx, sums):
     zero = dy.dtype.type(0)
     for m in range(len(dy)):
         for c in range(dy.shape[1]):

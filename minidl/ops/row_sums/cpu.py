@@ -4,8 +4,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.blocks import BLOCKS
 from minidl.ops.compiling import compiled
-from minidl.ops.sums import BLOCKS, block_of, group_of, groups_of, move
 
 
 def forward(x: NDArray) -> NDArray:
@@ -18,15 +18,11 @@ def forward(x: NDArray) -> NDArray:
 @compiled(parallel=True)
 def _sum(x, sums):
     for block in prange(BLOCKS):
-        _sum_block(block_of(x, block), sums[block])
+        _sum_block(x[block * len(x) // BLOCKS : (block + 1) * len(x) // BLOCKS], sums[block])
 
 
 @compiled
-def _sum_block(x, totals):
-    sums = np.zeros(x.shape[1], x.dtype)
-    for group in range(groups_of(x)):
-        rows = group_of(x, group)
-        for m in range(len(rows)):
-            for c in range(sums.size):
-                sums[c] += rows[m, c]
-        move(sums, totals)
+def _sum_block(x, sums):
+    for m in range(len(x)):
+        for c in range(x.shape[1]):
+            sums[c] += x[m, c]

@@ -6,8 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from minidl.ops.compiling import FEW
-from minidl.ops.sums import BLOCKS
+from minidl.ops.blocks import BLOCKS, FEW
 
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-13}  # relative to the largest number: sums differ in their order
 SHAPES = pytest.mark.parametrize(
