@@ -74,6 +74,5 @@ def is_whole_number(value: object) -> TypeGuard[int]:
 
 
 def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:
-    if isinstance(x, Tensor):
-        return True
-    return hasattr(x, "dtype") and not isinstance(x, numbers.Number)  # a NumPy scalar is a plain number
+    # A NumPy scalar is a plain number. Tensors come first: most are, and asking for a Number takes long
+    return isinstance(x, Tensor) or (hasattr(x, "dtype") and not isinstance(x, numbers.Number))

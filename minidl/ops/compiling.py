@@ -131,10 +131,8 @@ def _launched(kernel: Any) -> Function:
     def launch(*arguments: Any) -> Any:
         few = all(array.size <= FEW for array in arguments if isinstance(array, numpy.ndarray))
         with _one_at_a_time:
-            before, threads = numba.get_num_threads(), 1 if few else thread_count()
-            if threads == before:
-                return kernel(*arguments)
-            numba.set_num_threads(threads)
+            before = numba.get_num_threads()
+            numba.set_num_threads(1 if few else thread_count())
             try:
                 return kernel(*arguments)
             finally:

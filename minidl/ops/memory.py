@@ -45,7 +45,6 @@ def release() -> None:
 class Free(NamedTuple):
     """Memory that no array uses."""
 
-    size: int  # in bytes
     since: float
     memory: Memory
 
@@ -66,12 +65,12 @@ class Pool:
     def release(self) -> None:
         with self._lock:
             self._collect()
-            while self.free:
-                self._pop(0)
+            self.free.clear()
+            self.free_bytes = 0
             self.most_used_bytes = self.used_bytes
 
     def _take(self, size: int) -> Memory:
-        size += -size % 2 ** (size.bit_length() - 4) + ALIGNMENT  # sizes that are almost equal can share memory
+        size += ALIGNMENT  # room to begin at a line of the cache
         with self._lock:
             self._collect()
             memory = self._find(size)
@@ -82,20 +81,21 @@ class Pool:
     def _find(self, size: int) -> Memory | None:
         """The smallest memory that is large enough; of several, what was used last may still be in the cache."""
         i = bisect_left(self.free, size, key=_size)
-        if i == len(self.free) or self.free[i].size > ROOMY * size:
+        if i == len(self.free) or _size(self.free[i]) > ROOMY * size:
             return None
-        return self._pop(bisect_right(self.free, self.free[i].size, key=_size) - 1)
+        return self._pop(bisect_right(self.free, _size(self.free[i]), key=_size) - 1)
 
     def _pop(self, i: int) -> Memory:
-        self.free_bytes -= self.free[i].size
-        return self.free.pop(i).memory
+        memory = self.free.pop(i).memory
+        self.free_bytes -= memory.nbytes
+        return memory
 
     def _collect(self) -> None:
         """Keep the memory of arrays that are gone, and let go of what has been free for longest."""
         now = time.monotonic()
         while self._returned:
             memory = self._returned.popleft()
-            insort_right(self.free, Free(memory.nbytes, now, memory), key=_size)
+            insort_right(self.free, Free(now, memory), key=_size)
             self.free_bytes += memory.nbytes
             self.used_bytes -= memory.nbytes
         while self.free_bytes > self.most_used_bytes:
@@ -107,7 +107,7 @@ class Pool:
 
 
 def _size(free: Free) -> int:
-    return free.size
+    return free.memory.nbytes
 
 
 class _Loan:

@@ -75,11 +75,17 @@ def test_memory_is_used_again_when_the_last_view_is_gone(pool):
     assert address(empty(LARGE, np.float32)) == place
 
 
-@pytest.mark.parametrize(("rows", "shares"), [(1200, False), (1000, True), (998, True), (510, True), (400, False)])
-def test_memory_is_used_for_arrays_from_half_its_size(pool, rows, shares):
+@pytest.mark.parametrize(
+    ("rows", "dtype", "shares"),
+    [
+        (1200, np.float32, False), (1000, np.float32, True), (998, np.float32, True), (510, np.float32, True),
+        (400, np.float32, False), (500, np.float64, True), (200, np.float64, False),
+    ],
+)  # fmt: skip
+def test_memory_is_used_for_arrays_from_half_its_size(pool, rows, dtype, shares):
     place = address(empty((1000, 1000), np.float32))
-    assert (address(array := empty((rows, 1000), np.float32)) == place) == shares
-    assert array.nbytes == rows * 4000
+    assert (address(array := empty((rows, 1000), dtype)) == place) == shares
+    assert array.nbytes == rows * 1000 * np.dtype(dtype).itemsize
 
 
 def test_the_smallest_memory_that_fits_is_used_and_of_these_the_last(pool):

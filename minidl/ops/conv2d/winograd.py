@@ -60,7 +60,7 @@ from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-BLOCK = 8  # rows of six tiles that a thread works on at a time
+BLOCK = 8  # times ROWS tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
 PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
 TILES = 128  # that are summed up, before it is the turn of the next sums
