@@ -6,8 +6,10 @@ from typing import Any
 
 from minidl.layers.initialisers import Initialiser, glorot_uniform
 from minidl.layers.layer import Layer, arguments
+from minidl.layers.normalisation import BatchNorm
 from minidl.layers.pooling import MaxPool
-from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv2d_relu_max_pool2d
+from minidl.modes import is_recording, training_step
+from minidl.ops.conv2d.op import conv2d, conv2d_batch_norm, conv2d_relu, conv2d_relu_max_pool2d
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
 from minidl.ops.windows import Sizes, make_windows
@@ -52,16 +54,30 @@ class Conv(Layer):
 
     def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
         """How many of the layers that follow can be computed at one go with this one, and the function that does."""
-        count = 1 if self.activation is identity and following and following[0] is relu else 0
+        first = following[0] if self.activation is identity and following else None
+        if isinstance(first, BatchNorm) and first.activation in (identity, relu):
+            if is_recording() or training_step() is not None:
+                return 0, self
+            pooled = first.activation is relu and _halves(following[1:])
+            return 1 + pooled, partial(self._compute_normalised, first, pooled)
+        count = 1 if first is relu else 0
         if count == 0 and self.activation is not relu:
             return 0, self
-        pool = following[count] if len(following) > count else None
-        if isinstance(pool, MaxPool) and pool.halves():
+        if _halves(following[count:]):
             return count + 1, partial(self._compute, conv2d_relu_max_pool2d)
         return count, partial(self._compute, conv2d_relu)
 
     def _compute(self, function: Callable[..., Tensor], x: Operand) -> Tensor:
-        return function(x, self.weight, self.bias, self.stride, self.pad, self.dilation, self.groups)
+        return function(x, self.weight, self.bias, *self._sizes())
+
+    def _compute_normalised(self, norm: BatchNorm, pooled: bool, x: Operand) -> Tensor:
+        return conv2d_batch_norm(
+            x, self.weight, self.bias, *self._sizes(), (norm.mean, norm.variance), norm.scale, norm.shift, norm.eps,
+            norm.activation is relu, pooled,
+        )  # fmt: skip
+
+    def _sizes(self) -> tuple[Sizes, Sizes, Sizes, int]:
+        return self.stride, self.pad, self.dilation, self.groups
 
     def code(self) -> str:
         kh, kw, inputs, outputs = self.weight.shape
@@ -70,3 +86,8 @@ class Conv(Layer):
             dilation=(self.dilation, 1), groups=(self.groups, 1), bias=(self.bias is not None, True),
         )  # fmt: skip
         return f"Conv({inside})"
+
+
+def _halves(following: Sequence[Callable[..., Any]]) -> bool:
+    """Whether a pool of 2 x 2 pixels side by side comes next."""
+    return bool(following) and isinstance(following[0], MaxPool) and following[0].halves()

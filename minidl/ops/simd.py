@@ -64,18 +64,31 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(number, vector.lanes))
 
 
-def _pointer(context, builder, array_type, array, index, element):
+def pointer_to(context, builder, array_type, array, index, element):
     """The address of array[index], as that of an `element`."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), element.as_pointer())
 
 
-def _filled(builder, vector, number):
+def filled(builder, vector, number):
     """`number` in every lane."""
     undefined = ir.Constant(vector, ir.Undefined)
     first_lane = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
     one = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, undefined, first_lane)
+
+
+def fused_multiply_add(builder, a, b, c):
+    """a * b + c, rounded once."""
+    vector = a.type
+    name = f"llvm.fma.v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+    return builder.call(function, [a, b, c])
+
+
+def larger(builder, a, low):
+    """The larger one, lane by lane; nan in a stays nan."""
+    return builder.select(builder.fcmp_ordered("<", a, low), low, a)
 
 
 @intrinsic
@@ -84,7 +97,7 @@ def load(typing, array, index):
 
     def write(context, builder, signature, arguments):
         element = context.get_value_type(vector)
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1], element)
+        pointer = pointer_to(context, builder, array, arguments[0], arguments[1], element)
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return vector(array, types.intp), write
@@ -93,7 +106,7 @@ def load(typing, array, index):
 @intrinsic
 def store(typing, array, index, vector):
     def write(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1], context.get_value_type(vector))
+        pointer = pointer_to(context, builder, array, arguments[0], arguments[1], context.get_value_type(vector))
         builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -106,8 +119,8 @@ def splat(typing, array, index):
 
     def write(context, builder, signature, arguments):
         element = context.get_value_type(vector)
-        number = builder.load(_pointer(context, builder, array, arguments[0], arguments[1], element.element))
-        return _filled(builder, element, number)
+        number = builder.load(pointer_to(context, builder, array, arguments[0], arguments[1], element.element))
+        return filled(builder, element, number)
 
     return vector(array, types.intp), write
 
@@ -133,10 +146,7 @@ def lanes(typing, array):
 @intrinsic
 def multiply_add(typing, a, b, c):
     def write(context, builder, signature, arguments):
-        element = context.get_value_type(a)
-        name = f"llvm.fma.v{a.lanes}f{a.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(element, [element] * 3), name)
-        return builder.call(function, arguments)
+        return fused_multiply_add(builder, *arguments)
 
     return a(a, b, c), write
 
@@ -168,7 +178,7 @@ def _scaled_vector(context):
 def _scale(context, builder, signature, arguments):
     factor, vector = signature.args
     number = context.cast(builder, arguments[0], factor, vector.dtype)
-    return builder.fmul(_filled(builder, arguments[1].type, number), arguments[1])
+    return builder.fmul(filled(builder, arguments[1].type, number), arguments[1])
 
 
 @intrinsic
@@ -181,7 +191,7 @@ def transpose_square(typing, source, s_first, s_step, target, t_first, t_step):
 
         def pointer(array_type, array, first, step, row):
             index = builder.add(first, builder.mul(step, step.type(row)))
-            return _pointer(context, builder, array_type, array, index, element)
+            return pointer_to(context, builder, array_type, array, index, element)
 
         rows = [
             builder.load(pointer(source, source_array, s_first, s_step, row), align=alignment) for row in range(count)
@@ -219,7 +229,7 @@ def prefetch(typing, array, index):
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0i8"
         )
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
+        pointer = pointer_to(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
         to_read, near, data = number(0), number(3), number(1)
         builder.call(function, [pointer, to_read, near, data])
         return context.get_dummy_value()
@@ -230,8 +240,7 @@ def prefetch(typing, array, index):
 @intrinsic
 def at_least(typing, a, low):
     def write(context, builder, signature, arguments):
-        smaller = builder.fcmp_ordered("<", *arguments)  # not for nan, which stays
-        return builder.select(smaller, arguments[1], arguments[0])
+        return larger(builder, *arguments)
 
     return a(a, low), write
 

@@ -23,7 +23,7 @@ SHAPES = [
     (2, 6, 7, 9, 11, (0, 1, 2, 0)),
     (70, 4, 4, 8, 40, 1),
     (1, 2, 2, 40, 75, 1),  # so few positions that weights are read where they are, but for those of a broken panel
-    (1, 3, 6, 520, 40, 1),  # the most of these
+    (1, 2, 8, 520, 40, 1),  # the most of these
     (1, 3, 7, 20, 40, 1),  # one more tile
     (1, 1, 97, 9, 33, 1),  # two blocks
 ]
@@ -166,6 +166,23 @@ def test_bias_and_relu_of_patches_reach_every_filter(monkeypatch, relu):
         y = (cpu.forward_relu if relu else cpu.forward)(x, weight, bias, windows, 1)
         expected = reference.forward(x, weight, bias, windows, 1)
         np.testing.assert_allclose(y, np.maximum(expected, 0) if relu else expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("factors", [(0.5, 2.0), (-1.0, 1.0)], ids=["positive", "of both signs"])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("size", [*SIZES, "direct"])
+def test_normalised_sums(monkeypatch, size, relu, factors):
+    """Factors and shifts for each filter, and 17 and 33 of them: vectors and what is left over."""
+    for filters in [16, 17, 33]:
+        x, weight, shift, _, windows = problem(2, 6, 5, 3 if size == "direct" else 9, filters, 1, "float64")
+        monkeypatch.setattr(winograd, "line_size", lambda *_: 0 if size == "direct" else size)
+        monkeypatch.setattr(direct, "applies", lambda *_: size == "direct")
+        arguments = (x, weight, np.random.default_rng(1).uniform(*factors, filters), shift, windows, 1)
+        for computed, expected in [
+            (cpu.forward_normalise(*arguments, relu), reference.forward_normalise(*arguments, relu)),
+            (cpu.forward_normalise_relu_max_pool(*arguments), reference.forward_normalise_relu_max_pool(*arguments)),
+        ]:
+            np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
 
 
 VGG_LAYERS = [  # image side, channels, filters: every convolution of VGG19 for images of 32 x 32 pixels

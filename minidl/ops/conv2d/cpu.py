@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl.ops.conv2d import direct, patchwise, winograd
+from minidl.ops.conv2d.finish import Finish, make_finish
 from minidl.ops.conv2d.winograd_tiles import make_tiles
 from minidl.ops.max_pool2d import cpu as max_pool2d
 from minidl.ops.memory import empty
@@ -16,49 +17,68 @@ NO_CHOICE = np.empty((0, 0, 0, 0), np.uint8)
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
-    return _forward(x, weight, bias, windows, groups, relu=False)
+    return _forward(x, weight, make_finish(bias), windows, groups)
 
 
 def forward_relu(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
-    return _forward(x, weight, bias, windows, groups, relu=True)
+    return _forward(x, weight, make_finish(bias, relu=True), windows, groups)
 
 
-def _forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int, relu: bool) -> NDArray:
+def forward_normalise(
+    x: NDArray, weight: NDArray, factor: NDArray, shift: NDArray, windows: Windows, groups: int, relu: bool
+) -> NDArray:
+    return _forward(x, weight, make_finish(shift, relu, factor), windows, groups)
+
+
+def _forward(x: NDArray, weight: NDArray, finish: Finish, windows: Windows, groups: int) -> NDArray:
     y = empty(_output_shape(x, weight, windows), x.dtype)
     size = winograd.line_size(windows, groups, weight.shape, y.shape)
     if size:
         tiles = make_tiles(size, y.shape, windows.top, windows.left)
-        winograd.convolve(x, weight, bias, y, NO_CHOICE, tiles, turned=False, relu=relu)
+        winograd.convolve(x, weight, y, finish, NO_CHOICE, tiles, turned=False)
     elif direct.applies(windows, groups, weight.shape):
-        direct.convolve(x, weight, bias, y, windows, relu)
+        direct.convolve(x, weight, y, finish, windows)
     else:
-        patchwise.convolve(x, weight, bias, y, windows, groups, backwards=False, relu=relu)
+        patchwise.convolve(x, weight, y, finish, windows, groups, backwards=False)
     return y
 
 
 def forward_relu_max_pool(
     x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int
 ) -> tuple[NDArray, NDArray]:
+    return _forward_max_pool(x, weight, make_finish(bias, relu=True), windows, groups)
+
+
+def forward_normalise_relu_max_pool(
+    x: NDArray, weight: NDArray, factor: NDArray, shift: NDArray, windows: Windows, groups: int
+) -> NDArray:
+    y, _ = _forward_max_pool(x, weight, make_finish(shift, True, factor), windows, groups)
+    return y
+
+
+def _forward_max_pool(
+    x: NDArray, weight: NDArray, finish: Finish, windows: Windows, groups: int
+) -> tuple[NDArray, NDArray]:
     shape = _output_shape(x, weight, windows)
     size = winograd.line_size(windows, groups, weight.shape, shape)
-    if not size:
-        return max_pool2d.forward(forward_relu(x, weight, bias, windows, groups), HALVING)
+    if not size or (finish.factor < 0).any():  # those turn the largest sum into the smallest number
+        return max_pool2d.forward(_forward(x, weight, finish, windows, groups), HALVING)
     n, h, w, filters = shape
     y, choice = empty((n, h // 2, w // 2, filters), x.dtype), empty((n, h // 2, w // 2, filters), np.uint8)
     tiles = make_tiles(size, shape, windows.top, windows.left)
-    winograd.convolve(x, weight, bias, y, choice, tiles, turned=False, relu=True)
+    winograd.convolve(x, weight, y, finish, choice, tiles, turned=False)
     return y, choice
 
 
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
     dx = empty(x_shape, dy.dtype)
-    bias = np.zeros(x_shape[3], dy.dtype)
+    finish = make_finish(np.zeros(x_shape[3], dy.dtype))
     size = winograd.line_size(windows, groups, weight.shape, x_shape)
     if size:  # the filters turned round see dy from as far outside as the filters did not see x
         tiles = make_tiles(size, x_shape, 2 - windows.top, 2 - windows.left)
-        winograd.convolve(dy, weight, bias, dx, NO_CHOICE, tiles, turned=True, relu=False)
+        winograd.convolve(dy, weight, dx, finish, NO_CHOICE, tiles, turned=True)
     else:
-        patchwise.convolve(dy, weight, bias, dx, windows, groups, backwards=True, relu=False)
+        patchwise.convolve(dy, weight, dx, finish, windows, groups, backwards=True)
     return dx
 
 

@@ -12,8 +12,9 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.conv2d.patchwise import write_outputs
-from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
+from minidl.ops.conv2d.finish import Finish
+from minidl.ops.products import multiply_columns, rounded_up
+from minidl.ops.register_tile import ROWS, add_products, finish_tile, store_tile, tile_width, zero_tile
 from minidl.ops.simd import copy, lanes
 from minidl.ops.windows import Windows
 
@@ -28,47 +29,68 @@ def applies(windows: Windows, groups: int, weight_shape: tuple[int, ...]) -> boo
     return groups == windows.dilation_w == 1 and channels < FEW and kh * kw * channels <= MOST
 
 
-def convolve(x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, windows: Windows, relu: bool) -> None:
-    """Fill y: x * weight + bias, at least 0 if `relu`."""
-    filters, width = weight.shape[3], panel_width(x.dtype)
-    panels = np.zeros((weight.size // filters, rounded_up(filters, width)), x.dtype)
-    panels[:, :filters] = weight.reshape(-1, filters)
+def convolve(x: NDArray, weight: NDArray, y: NDArray, finish: Finish, windows: Windows) -> None:
+    """Fill y: x * weight, finished."""
+    filters, width = weight.shape[3], tile_width(x.dtype)
+    panels = _to_whole_panels(weight.reshape(-1, filters), width)
     panels = np.ascontiguousarray(panels.reshape(len(panels), -1, width).transpose(1, 0, 2))  # [panel][tap][filter]
-    _convolve(x, panels, bias, np.array([0 if relu else -np.inf], x.dtype), y, windows)
+    factor, shift = (_to_whole_panels(numbers, width) for numbers in (finish.factor, finish.shift))
+    _convolve(x, panels, Finish(factor, shift, finish.low), y, windows)
+
+
+def _to_whole_panels(array: NDArray, width: int) -> NDArray:
+    """Zeros behind the last axis, until panels of this width are full."""
+    filters = array.shape[-1]
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, rounded_up(filters, width) - filters)])
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows) -> None:
     """Fill dweight (kh, kw, c, f)."""
     kh, kw, channels, filters = dweight.shape
-    shape = (kh, rounded_up(kw * channels, ROWS), rounded_up(filters, panel_width(dy.dtype)))
+    shape = (kh, rounded_up(kw * channels, ROWS), rounded_up(filters, tile_width(dy.dtype)))
     sums = np.zeros((PARTS, *shape), dy.dtype)
     _weight_gradient(dy, x, sums, windows)
     dweight[:] = sums.sum(axis=0)[:, : kw * channels, :filters].reshape(dweight.shape)
 
 
 @compiled(parallel=True)
-def _convolve(x, panels, bias, low, y, windows):
+def _convolve(x, panels, finish, y, windows):
     for task in prange((y.shape[0] * y.shape[1] + LINES - 1) // LINES):
-        _convolve_lines(x, panels, bias, low, y, windows, task * LINES)
+        _convolve_lines(x, panels, finish, y, windows, task * LINES)
 
 
 @compiled
-def _convolve_lines(x, panels, bias, low, y, windows, first):
+def _convolve_lines(x, panels, finish, y, windows, first):
     """LINES rows of outputs, from number `first` of all images on."""
-    (count, _, width), (n, out_h, out_w, filters), channels = panels.shape, y.shape, x.shape[3]
-    line, step, flat = windows.width * channels, windows.stride_w * channels, panels.reshape(-1)
-    height = (out_w + ROWS - 1) // ROWS * ROWS
-    strip, products = _empty_strip(x, height, windows), np.empty(count * height * width, x.dtype)
+    (count, panel, width), (n, out_h, out_w, filters) = panels.shape, y.shape
+    line, step, flat = windows.width * x.shape[3], windows.stride_w * x.shape[3], y.reshape(-1)
+    strip, edge = _empty_strip(x, out_w + ROWS, windows), np.empty(ROWS * width, x.dtype)
+    piece = strip.shape[1]
     for row in range(first, min(first + LINES, n * out_h)):
         _fill_strip(x, row // out_h, row % out_h, windows, strip)
-        for panel in range(count):
+        for f in range(0, count * width, width):
             for j in range(0, out_w, ROWS):
-                multiply_rows(
-                    products, (panel * height + j) * width, width, strip.reshape(-1), j * step, step,
-                    flat, panel * windows.height * line * width, width, line, False,
-                    windows.height, strip.shape[1],
+                target, rows, columns = (row * out_w + j) * filters + f, min(ROWS, out_w - j), min(width, filters - f)
+                whole = rows == ROWS and columns == width  # else the tile reaches over the edge of y
+                tile, first_sum, y_step = (flat, target, filters) if whole else (edge, 0, width)
+                _convolve_tile(
+                    strip.reshape(-1), j * step, step, piece, panels.reshape(-1), f * panel, width, line,
+                    windows.height, finish, f, tile, first_sum, y_step,
                 )  # fmt: skip
-        write_outputs(products, height, bias, low, y, row * out_w, (row + 1) * out_w, 0, 0, filters)
+                for r in range(0 if whole else rows):
+                    copy(edge, r * width, flat, target + r * filters, columns)
+
+
+@compiled
+def _convolve_tile(strip, first, step, piece, panels, k, width, line, lines, finish, f, y, target, y_step):
+    """A tile of y: its windows consist of so many lines each, which lie `piece` apart."""
+    sums = zero_tile(y)
+    for _ in range(lines):
+        for tap in range(line):
+            sums = add_products(sums, strip, first + tap, step, panels, k)
+            k += width
+        first += piece
+    store_tile(y, target, y_step, finish_tile(sums, finish.factor, finish.shift, f, finish.low))
 
 
 @compiled(parallel=True)

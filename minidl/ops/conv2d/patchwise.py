@@ -16,13 +16,15 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.conv2d.finish import Finish, write_finished
 from minidl.ops.memory import empty
-from minidl.ops.products import FEW, ROW_BY_ROW, ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
-from minidl.ops.simd import at_least, copy, copy_transposed, lanes, load, splat, store
+from minidl.ops.products import AHEAD, FEW, ROW_BY_ROW, multiply_columns, multiply_rows, rounded_up
+from minidl.ops.register_tile import ROWS, tile_width
+from minidl.ops.simd import copy, copy_transposed, lanes, load, store
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-BLOCK = 16 * ROWS  # patches that a thread works on at a time
+BLOCK = 96 // ROWS * ROWS  # patches that a thread works on at a time
 GATHERED = 512  # numbers of each, or one tap's where those are more
 DEPTH = 128  # of those that are multiplied at a time: so many rows of a panel stay in the first-level cache
 PANELS = 4  # of filters, whose weight gradients a thread sums up at a time
@@ -30,17 +32,16 @@ PARTS = 16  # into which the positions are split for a weight gradient at most, 
 
 
 def convolve(
-    x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, windows: Windows, groups: int, backwards: bool, relu: bool
+    x: NDArray, weight: NDArray, y: NDArray, finish: Finish, windows: Windows, groups: int, backwards: bool
 ) -> None:
-    """Fill y: x * weight + bias, at least 0 if `relu`; `backwards`, x is an output gradient, y the input gradient."""
+    """Fill y: x * weight, finished; `backwards`, x is an output gradient, y the input gradient."""
     channels, filters = weight.shape[2:]
     channels, filters = (filters // groups, channels) if backwards else (channels, filters // groups)
-    rows, panels = y.size // y.shape[3], -(-filters // panel_width(x.dtype))
+    rows, panels = y.size // y.shape[3], -(-filters // tile_width(x.dtype))
     blocks = -(-rows // BLOCK)
     block = rounded_up(-(-rows // max(1, blocks)), ROWS)
     parts = 1 if blocks * groups >= 4 * thread_count() else min(panels, thread_count())
-    low = np.array([0 if relu else -np.inf], x.dtype)
-    _convolve(x, weight, bias, low, y, windows, channels, filters, groups, blocks, block, parts, backwards)
+    _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, block, parts, backwards)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows, groups: int) -> None:
@@ -49,7 +50,7 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
         dweight.fill(0)
         return
     kh, kw, channels, filters = dweight.shape
-    taps, panels = max(1, min(kh * kw, GATHERED // channels)), -(-(filters // groups) // panel_width(dy.dtype))
+    taps, panels = max(1, min(kh * kw, GATHERED // channels)), -(-(filters // groups) // tile_width(dy.dtype))
     tasks = groups * -(-kh * kw // taps) * -(-panels // PANELS)
     parts = max(1, min(PARTS // tasks, dy.size // filters // BLOCK))  # fixed: not the number of threads
     sums = empty((parts, *dweight.shape), dy.dtype) if parts > 1 else dweight[np.newaxis]
@@ -59,7 +60,7 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
 
 
 @compiled(parallel=True)
-def _convolve(x, weight, bias, low, y, windows, channels, filters, groups, blocks, block, parts, backwards):
+def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, block, parts, backwards):
     """Tasks are blocks of positions and, where these are too few for all threads, parts of the panels of filters."""
     rows, width = y.size // y.shape[3], 2 * lanes(x)
     panels, tap_count = (filters + width - 1) // width, windows.height * windows.width
@@ -79,7 +80,12 @@ def _convolve(x, weight, bias, low, y, windows, channels, filters, groups, block
                     patches, step, last - first, height, weight, tap * channels, last_tap * channels, channels, group,
                     filters, f_first, f_last, backwards, panel, products,
                 )  # fmt: skip
-        write_outputs(products, height, bias, low, y, first, last, group * filters, f_first, f_last)
+        for f in range(f_first, f_last, width):
+            for row in range(first, last):
+                source, number = (f - f_first) * height + (row - first) * width, group * filters + f
+                write_finished(
+                    products, source, finish, number, y.reshape(-1), row * y.shape[3] + number, min(width, f_last - f)
+                )  # fmt: skip
 
 
 @compiled
@@ -99,14 +105,15 @@ def _multiply(
         depth = min(most, k_last - k)
         for f in range(f_first, f_last, width):
             if read_in_place and f + width <= f_last:
-                source, start, source_step = flat, k * columns + group * filters + f, columns
+                source, start, source_step, fetched = flat, k * columns + group * filters + f, columns, depth
             else:
-                source, start, source_step = panel, 0, width
+                source, start, source_step, fetched = panel, 0, width, 0
                 _copy_panel(weight, k, depth, channels, group, filters, f, min(width, f_last - f), backwards, panel)
             for row in range(0, rows, ROWS):
                 multiply_rows(
                     products, (f - f_first) * height + row * width, width, patches, row * step + k - k_first, step,
                     source, start, source_step, depth, True,
+                    start + AHEAD * source_step, fetched if row == 0 else 0,
                 )  # fmt: skip
 
 
@@ -125,23 +132,6 @@ def _copy_panel(weight, k_first, depth, channels, group, filters, f, f_count, ba
     else:
         for k in range(depth):
             copy(flat, (k_first + k) * columns + group * filters + f, panel, k * width, f_count)
-
-
-@compiled
-def write_outputs(products, height, bias, low, y, first, last, y_first, f_first, f_last):
-    """y = products + bias, at least `low`."""
-    flat, lane, lowest = y.reshape(-1), lanes(y), splat(low, 0)
-    for row in range(first, last):
-        for f in range(f_first, f_last, lane):
-            panel, column = (f - f_first) // (2 * lane), (f - f_first) % (2 * lane)
-            source = (panel * height + row - first) * 2 * lane + column
-            target = row * y.shape[3] + y_first + f
-            if f + lane <= f_last:
-                store(flat, target, at_least(load(products, source) + load(bias, y_first + f), lowest))
-            else:
-                for i in range(f_last - f):
-                    value = products[source + i] + bias[y_first + f + i]
-                    flat[target + i] = low[0] if value < low[0] else value
 
 
 @compiled(parallel=True)

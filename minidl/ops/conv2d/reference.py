@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from minidl.ops.max_pool2d import reference as max_pool2d
 from minidl.ops.patches import crop, pad, patches
-from minidl.ops.relu import reference as relu
+from minidl.ops.relu import reference as _relu
 from minidl.ops.windows import HALVING, Windows, output_shape
 
 
@@ -22,7 +22,7 @@ def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups
 
 
 def forward_relu(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups: int) -> NDArray:
-    return relu.forward(forward(x, weight, bias, windows, groups))
+    return _relu.forward(forward(x, weight, bias, windows, groups))
 
 
 def forward_relu_max_pool(
@@ -30,6 +30,21 @@ def forward_relu_max_pool(
 ) -> tuple[NDArray, NDArray]:
     """The largest of 2 x 2 outputs each, and which of the four it was."""
     return max_pool2d.forward(forward_relu(x, weight, bias, windows, groups), HALVING)
+
+
+def forward_normalise(
+    x: NDArray, weight: NDArray, factor: NDArray, shift: NDArray, windows: Windows, groups: int, relu: bool
+) -> NDArray:
+    """(x * weight) * factor + shift, per filter; with `relu`, its relu."""
+    y = forward(x, weight, np.zeros_like(shift), windows, groups) * factor + shift
+    return _relu.forward(y) if relu else y
+
+
+def forward_normalise_relu_max_pool(
+    x: NDArray, weight: NDArray, factor: NDArray, shift: NDArray, windows: Windows, groups: int
+) -> NDArray:
+    y, _ = max_pool2d.forward(forward_normalise(x, weight, factor, shift, windows, groups, relu=True), HALVING)
+    return y
 
 
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:

@@ -42,6 +42,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.conv2d.finish import Finish, write_finished
 from minidl.ops.conv2d.winograd_lines import filter_gradient_transform, output_transform
 from minidl.ops.conv2d.winograd_tiles import (
     DEPTH,
@@ -54,13 +55,14 @@ from minidl.ops.conv2d.winograd_tiles import (
     transform_tiles,
 )
 from minidl.ops.memory import empty
-from minidl.ops.products import ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
-from minidl.ops.simd import at_least, lanes, load, splat, store
+from minidl.ops.products import multiply_columns, multiply_rows, part_of_panel, rounded_up
+from minidl.ops.register_tile import ROWS, tile_width
+from minidl.ops.simd import lanes, load, store
 from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
-BLOCK = 8  # times ROWS tiles that a thread works on at a time
+BLOCK = 48 // ROWS  # times ROWS tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
 PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
 TILES = 128  # that are summed up, before it is the turn of the next sums
@@ -97,14 +99,14 @@ class Work(NamedTuple):
 
 
 def convolve(
-    x: NDArray, weight: NDArray, bias: NDArray, y: NDArray, choice: NDArray, tiles: Tiles, turned: bool, relu: bool
+    x: NDArray, weight: NDArray, y: NDArray, finish: Finish, choice: NDArray, tiles: Tiles, turned: bool
 ) -> None:
-    """Fill y: x * weight + bias, at least 0 if `relu`; `turned` filters (3, 3, f, c) compute an input gradient.
+    """Fill y: x * weight, finished; `turned` filters (3, 3, f, c) compute an input gradient.
 
     With a `choice` that is not empty, y is half as large: of 2 x 2 outputs it gets the largest, choice its number.
     """
     points, channels, filters, workers = tiles.size**2, x.shape[3], y.shape[3], thread_count()
-    columns = PANELS * panel_width(x.dtype)
+    columns = PANELS * tile_width(x.dtype)
     work = _split(tiles.total, -(-filters // columns), workers)
     layout = make_layout(work.block, channels, DEPTH, points, x.dtype)
     images = empty((workers if work.many else 1, layout.size), x.dtype)
@@ -116,9 +118,8 @@ def convolve(
         panels = empty((workers, panels_of_group), x.dtype)
         transform_tiles(x, tiles, 0, tiles.total, images[0], layout)
     products = empty((workers, make_layout(work.block, columns, columns, points, x.dtype).size), x.dtype)
-    low = np.array([0 if relu else -np.inf], x.dtype)
     counter = np.zeros(1, np.int64)
-    _convolve(x, images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, work, counter)
+    _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, counter)
 
 
 def _split(tiles: int, groups: int, workers: int) -> Work:
@@ -154,8 +155,8 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
 
 
 @compiled(parallel=True)
-def _convolve(x, images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, work, counter):
-    """y = AT (images[p] @ filters[p]) A + bias."""
+def _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, counter):
+    """y = AT (images[p] @ filters[p]) A, finished."""
     for worker in prange(len(products)):
         own_images = images[worker] if work.many else images[0]
         own_panels = panels[0] if work.many else panels[worker]
@@ -163,13 +164,13 @@ def _convolve(x, images, layout, weight, turned, panels, products, bias, low, y,
         task = take_task(counter)
         while task < work.tasks:
             _convolve_task(
-                x, own_images, layout, weight, turned, own_panels, own_products, bias, low, y, choice, tiles, work, task
+                x, own_images, layout, weight, turned, own_panels, own_products, finish, y, choice, tiles, work, task
             )
             task = take_task(counter)
 
 
 @compiled
-def _convolve_task(x, images, layout, weight, turned, panels, products, bias, low, y, choice, tiles, work, task):
+def _convolve_task(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, task):
     points, panel, channels, filters = tiles.size**2, 2 * lanes(x), x.shape[3], y.shape[3]
     columns, panel_size = PANELS * panel, points * (layout.width + 1) * panel
     groups = (channels + DEPTH - 1) // DEPTH
@@ -193,26 +194,34 @@ def _convolve_task(x, images, layout, weight, turned, panels, products, bias, lo
                         panels, (one - f) // panel * panel_size, (layout.width + 1) * panel,
                     )  # fmt: skip
             _multiply(images, layout, group, last - first, depth, panels, start, step, end - f, products, points)
-        _transform_back(products, bias, low, y, choice, tiles, first, last, f, end)
+        _transform_back(products, finish, y, choice, tiles, first, last, f, end)
 
 
 @compiled
 def _multiply(images, layout, group, tiles, depth, panels, start, step, filters, products, points):
-    """products[p][tile][filter] = images[p][tile] @ panels[p] over the channels of the first group, then this added."""
+    """products[p][tile][filter] = images[p][tile] @ panels[p] over the channels of the first group, then this added.
+
+    Panels are used one after the other; meanwhile the next one is fetched into the first-level cache.
+    """
     panel, columns, point = 2 * lanes(images), PANELS * 2 * lanes(images), products.size // points
+    point_step = (layout.width + 1) * panel
     for p in range(points):
-        image, rows = group * layout.group + p * layout.point, start + p * (layout.width + 1) * panel
+        image = group * layout.group + p * layout.point
         for f in range(0, filters, panel):
+            here, following = start + p * point_step + f // panel * step, start + (p + 1) * point_step
+            if f + panel < filters:
+                following = here + step
             for tile in range(0, tiles, ROWS):
+                row, rows = part_of_panel(tile, tiles, depth)
                 multiply_rows(
                     products, p * point + tile * columns + f, columns, images, image + tile * layout.step, layout.step,
-                    panels, rows + f // panel * step, panel, depth, group > 0,
+                    panels, here, panel, depth, group > 0, following + row * panel, rows,
                 )  # fmt: skip
 
 
 @compiled
-def _transform_back(products, bias, low, y, choice, tiles, first, last, f_first, f_last):
-    """y = AT products A + bias, for these tiles and filters."""
+def _transform_back(products, finish, y, choice, tiles, first, last, f_first, f_last):
+    """y = AT products A, finished, for these tiles and filters."""
     size, lane, columns = tiles.size, lanes(y), PANELS * 2 * lanes(y)
     outputs, between = np.empty(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
     point = products.size // size**2
@@ -222,15 +231,14 @@ def _transform_back(products, bias, low, y, choice, tiles, first, last, f_first,
                 size, products, (tile - first) * columns + f, size * point, point,
                 between, outputs, f, tiles.step * columns, columns,
             )  # fmt: skip
-        _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first, f_last)
+        _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_last)
 
 
 @compiled
-def _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first, f_last):
-    """y = outputs + bias, at least `low`, where the tile lies on y; with a choice, the largest of 2 x 2 each."""
+def _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_last):
+    """y = what the outputs become, where the tile lies on y; with a choice, the largest of 2 x 2 each."""
     (_, h, w, filters), (n, row, column) = y.shape, place(tiles, tile)
     side = tiles.step // 2 if choice.size else tiles.step
-    flat, lane, lowest = y.reshape(-1), lanes(y), splat(low, 0)
     for i in range(min(side, h - row * side)):
         for j in range(min(side, w - column * side)):
             target = ((n * h + row * side + i) * w + column * side + j) * filters + f_first
@@ -239,12 +247,7 @@ def _write_outputs(outputs, columns, bias, low, y, choice, tiles, tile, f_first,
                 source = _pool(outputs, (2 * i * tiles.step + 2 * j) * columns, columns, tiles.step * columns, chosen)
             else:
                 source = (i * tiles.step + j) * columns
-            vectors = (f_last - f_first) // lane * lane
-            for f in range(0, vectors, lane):
-                store(flat, target + f, at_least(load(outputs, source + f) + load(bias, f_first + f), lowest))
-            for f in range(vectors, f_last - f_first):
-                value = outputs[source + f] + bias[f_first + f]
-                flat[target + f] = low[0] if value < low[0] else value
+            write_finished(outputs, source, finish, f_first, y.reshape(-1), target, f_last - f_first)
 
 
 @compiled

@@ -7,7 +7,8 @@ from numba import prange
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.winograd_lines import filter_transform, image_transform, output_gradient_transform
-from minidl.ops.products import ROWS, panel_width, rounded_up
+from minidl.ops.products import rounded_up
+from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import copy, copy_transposed, lane_count, lanes, prefetch
 
 CHUNK = 8  # tiles that a thread transforms at a time
@@ -63,7 +64,7 @@ class Layout(NamedTuple):
 def make_layout(tiles: int, channels: int, width: int, points: int, dtype: np.dtype) -> Layout:
     """Room for so many tiles, in groups of up to `width` channels."""
     width = min(width, channels)
-    step = rounded_up(width, panel_width(dtype)) + rounded_up(ROWS, lane_count(dtype))
+    step = rounded_up(width, tile_width(dtype)) + rounded_up(ROWS, lane_count(dtype))
     line, page = 64 // dtype.itemsize, 4096 // dtype.itemsize
     point = rounded_up(rounded_up(tiles, ROWS) * step, page) + line
     return Layout(width, step, point, points * point, -(-channels // width) * points * point)

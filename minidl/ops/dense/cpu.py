@@ -9,24 +9,35 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty, zeros
-from minidl.ops.products import FEW, ROW_BY_ROW, ROWS, multiply_columns, multiply_rows, panel_width, rounded_up
+from minidl.ops.products import (
+    AHEAD,
+    FEW,
+    ROW_BY_ROW,
+    multiply_columns,
+    multiply_rows,
+    part_of_panel,
+    rounded_up,
+)
+from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
+from minidl.ops.threads import thread_count
 
 PANELS = 8  # of the weight, that a thread works on at a time
 DEPTH = 256  # rows of them
-BLOCK = 22 * ROWS  # samples
-AHEAD = 8  # rows that are fetched from memory before they are needed
+LONGEST = 2048  # columns of a weight that is read where it is
+BLOCK = 128 // ROWS * ROWS  # inputs whose weight gradients a thread sums up at a time
+FETCHED = 8  # rows of the weight that are fetched before they are copied
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray) -> NDArray:
     y = empty((len(x), weight.shape[1]), x.dtype)
-    _multiply(*_spread(x), weight, False, bias, y)
+    _multiply(*_spread(x), weight, False, bias, y, _columns(y, len(x) <= FEW))
     return y
 
 
 def input_gradient(dy: NDArray, weight: NDArray) -> NDArray:
     dx = empty((len(dy), weight.shape[0]), dy.dtype)
-    _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx)
+    _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx, _columns(dx, False))
     return dx
 
 
@@ -36,19 +47,28 @@ def weight_gradient(dy: NDArray, x: NDArray) -> NDArray:
     return dweight
 
 
+def _columns(y: NDArray, in_place: bool) -> int:
+    """How many columns of y are a task: few panels where they are copied, else long pieces of rows.
+
+    Those the processor fetches ahead by itself.
+    """
+    width = tile_width(y.dtype)
+    return min(LONGEST, rounded_up(-(-y.shape[1] // thread_count()), width)) if in_place else PANELS * width
+
+
 def _spread(x: NDArray) -> tuple[NDArray, int]:
     """x in rows of whole tiles that are never a power of two apart, which would share one place in the cache.
 
     Returns the rows, one behind the other, and the distance from one to the next.
     """
-    width = panel_width(x.dtype)
+    width = tile_width(x.dtype)
     spread = zeros((rounded_up(len(x), ROWS), rounded_up(x.shape[1] + ROWS, width) + width), x.dtype)
     spread[: len(x), : x.shape[1]] = x
     return spread.reshape(-1), spread.shape[1]
 
 
 @compiled(parallel=True)
-def _multiply(x, x_step, weight, transposed, bias, y):
+def _multiply(x, x_step, weight, transposed, bias, y, columns):
     """y = x @ weight + bias, or x @ weight.T + bias.
 
     Where samples are few, the weight is read where it is, a few whole rows at a time, as memory is read fastest. Else
@@ -57,8 +77,7 @@ def _multiply(x, x_step, weight, transposed, bias, y):
     panel = 2 * lanes(x)
     (samples, outputs), inner, flat = y.shape, weight.shape[1] if transposed else weight.shape[0], weight.reshape(-1)
     rows, read_in_place = (samples + ROWS - 1) // ROWS * ROWS, samples <= FEW and not transposed
-    # in place, long pieces of rows are read, which the processor fetches ahead by itself
-    most, columns = (ROW_BY_ROW, 2 * PANELS * panel) if read_in_place else (DEPTH, PANELS * panel)
+    most = ROW_BY_ROW if read_in_place else DEPTH
     for task in prange((outputs + columns - 1) // columns):
         first, last = task * columns, min((task + 1) * columns, outputs)
         in_place = (last - first) // panel * panel if read_in_place else 0  # so many columns: all but a broken panel
@@ -69,13 +88,14 @@ def _multiply(x, x_step, weight, transposed, bias, y):
             _copy_panels(weight, transposed, k, depth, first + in_place, last, panel, panels)
             for f in range(0, last - first, panel):
                 if f < in_place:
-                    source, start, step = flat, k * outputs + first + f, outputs
+                    source, start, step, following = flat, k * outputs + first + f, outputs, AHEAD
                 else:
-                    source, start, step = panels, (f - in_place) * depth, panel
+                    source, start, step, following = panels, (f - in_place) * depth, panel, depth
                 for row in range(0, samples, ROWS):
+                    fetch, fetched = part_of_panel(row, samples, depth)
                     multiply_rows(
                         products, row * columns + f, columns, x, row * x_step + k, x_step,
-                        source, start, step, depth, True,
+                        source, start, step, depth, True, start + (following + fetch) * step, fetched,
                     )  # fmt: skip
         for row in range(samples):
             for f in range(last - first):
@@ -94,7 +114,7 @@ def _copy_panels(weight, transposed, k_first, depth, first, last, panel, panels)
         for k in range(depth):
             source = (k_first + k) * step + first
             for f in range(0, last - first, panel):
-                prefetch(flat, source + AHEAD * step + f)
+                prefetch(flat, source + FETCHED * step + f)
                 copy(flat, source + f, panels, f * depth + k * panel, min(panel, last - first - f))
 
 
