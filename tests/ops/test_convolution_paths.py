@@ -18,6 +18,7 @@ SHAPES = [
     (1, 3, 3, 3, 5, 1),
     (1, 1, 1, 1, 1, 1),
     (9, 9, 6, 70, 20, 1),
+    (40, 7, 6, 70, 130, 1),
     (2, 6, 7, 9, 11, 0),
     (2, 6, 7, 9, 11, 2),
     (2, 6, 7, 9, 11, (0, 1, 2, 0)),
@@ -106,8 +107,7 @@ def test_images_with_few_channels_need_no_patches(x_shape, weight_shape, argumen
 
 @pytest.mark.parametrize("size", SIZES)
 def test_work_in_several_parts_computes_the_same(monkeypatch, size):
-    """So few numbers at a time that tiles, channels and positions are split."""
-    monkeypatch.setattr(winograd, "PART", 2**15)
+    """So many that tiles, channels, filters and positions are split."""
     case = problem(70, 8, 6, 20, 40, 1, "float64")
     for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
         np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)

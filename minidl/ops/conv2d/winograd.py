@@ -57,15 +57,15 @@ from minidl.ops.conv2d.winograd_tiles import (
 from minidl.ops.memory import empty
 from minidl.ops.products import multiply_columns, multiply_rows, part_of_panel, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import lanes, load, store
+from minidl.ops.simd import copy, lanes
 from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
 BLOCK = 48 // ROWS  # times ROWS tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
-PART = 3 * 2**20  # numbers that are transformed, in the weight gradient, before they are used
-TILES = 128  # that are summed up, before it is the turn of the next sums
+HEIGHT, WIDTH = 128, 256  # channels and filters whose weight gradients a thread sums up at a time
+TILES = 64  # that it transforms for that at a time
 RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
 PREPARATION = {6: 25, 4: 40, 3: 15, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
@@ -116,7 +116,7 @@ def convolve(
         transform_filters(weight, turned, channels, filters, tiles.size, panels[0])
     else:
         panels = empty((workers, panels_of_group), x.dtype)
-        transform_tiles(x, tiles, 0, tiles.total, images[0], layout)
+        transform_tiles(x, tiles, images[0], layout)
     products = empty((workers, make_layout(work.block, columns, columns, points, x.dtype).size), x.dtype)
     counter = np.zeros(1, np.int64)
     _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, counter)
@@ -134,22 +134,16 @@ def _split(tiles: int, groups: int, workers: int) -> Work:
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> None:
     """Fill dweight (3, 3, c, f)."""
     points, (channels, filters) = tiles.size**2, dweight.shape[2:]
-    parts = -(-tiles.total * points * max(channels, filters) // PART)
-    part = -(-tiles.total // parts)
-    layout, dy_layout = (make_layout(part, count, DEPTH, points, x.dtype) for count in (channels, filters))
-    ranges = max(1, min(RANGES // (-(-channels // DEPTH) * -(-filters // DEPTH)), part // TILES))
-    images, outputs = empty((layout.size,), x.dtype), empty((dy_layout.size,), x.dtype)
-    sums_layout = make_layout(layout.width, dy_layout.width, DEPTH, points, x.dtype)
-    sums = empty((thread_count(), sums_layout.size), x.dtype)
+    height, width = min(HEIGHT, channels), min(WIDTH, filters)
+    blocks = -(-channels // height) * -(-filters // width)
+    ranges = max(1, min(RANGES // blocks, tiles.total // TILES))
+    rows_and_columns = (TILES, height), (TILES, width), (height, width)
+    layouts = [make_layout(rows, columns, columns, points, x.dtype) for rows, columns in rows_and_columns]
+    workers = min(thread_count(), ranges * blocks)
+    images, outputs, sums = (empty((workers, layout.size), x.dtype) for layout in layouts)
     results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
-    for first in range(0, tiles.total, part):
-        last = min(first + part, tiles.total)
-        transform_tiles(x, tiles, first, last, images, layout)
-        transform_tiles(dy, tiles.on_outputs(), first, last, outputs, dy_layout)
-        _weight_gradient(
-            images, layout, outputs, dy_layout, sums, sums_layout, results, tiles.size, last - first, first > 0,
-            np.zeros(1, np.int64),
-        )  # fmt: skip
+    dy_tiles, counter = tiles.on_outputs(), np.zeros(1, np.int64)
+    _weight_gradient(x, tiles, dy, dy_tiles, images, outputs, sums, *layouts, results, counter)
     if ranges > 1:
         results.sum(axis=0, out=dweight)
 
@@ -178,7 +172,7 @@ def _convolve_task(x, images, layout, weight, turned, panels, products, finish, 
         rows = (tiles.total + ROWS - 1) // ROWS
         first, last = rows * task // work.tasks * ROWS, min(rows * (task + 1) // work.tasks * ROWS, tiles.total)
         f_first, f_last = 0, filters
-        transform_block(x, tiles, first, last, first, images, layout)
+        transform_block(x, tiles, first, last, first, 0, channels, images, layout)
     else:
         first, last, f_first, f_last = 0, tiles.total, task * columns, min((task + 1) * columns, filters)
     for f in range(f_first, f_last, columns):
@@ -265,55 +259,59 @@ def _pool(outputs, first, across, down, chosen):
 
 
 @compiled(parallel=True)
-def _weight_gradient(images, layout, outputs, dy_layout, sums, sums_layout, results, size, tiles, accumulate, counter):
-    """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G, or this added, over the tiles of each range."""
-    for worker in prange(len(sums)):
-        _weight_gradient_tasks(
-            images, layout, outputs, dy_layout, sums[worker], sums_layout, results, size, tiles, accumulate, counter
-        )
+def _weight_gradient(x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, results, counter):
+    """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G over the tiles of each range.
 
-
-@compiled
-def _weight_gradient_tasks(
-    images, layout, outputs, dy_layout, sums, sums_layout, results, size, tiles, accumulate, counter
-):
+    A task is a block of channels and of filters. A few tiles at a time are transformed for it and multiplied at once,
+    so that they stay in the caches of one thread. Each block transforms them anew: large blocks do so less often.
+    """
     ranges, _, _, channels, filters = results.shape
     heights, widths = (channels + layout.width - 1) // layout.width, (filters + dy_layout.width - 1) // dy_layout.width
-    task = take_task(counter)
-    while task < ranges * heights * widths:
-        number, height, width = task % ranges, task // ranges % heights, task // ranges // heights
-        c_first, f_first = height * layout.width, width * dy_layout.width
-        c_count, f_count = min(layout.width, channels - c_first), min(dy_layout.width, filters - f_first)
-        for p in range(size**2):
-            _sum_tiles(
-                images, height * layout.group + p * layout.point, layout.step, c_count,
-                outputs, width * dy_layout.group + p * dy_layout.point, dy_layout.step, f_count,
-                tiles * number // ranges, tiles * (number + 1) // ranges,
-                sums, p * sums_layout.point, sums_layout.step,
-            )  # fmt: skip
-        for c in range(c_count):
-            _finish_weight_gradient(
-                sums, sums_layout, c, results[number], size, c_first + c, f_first, f_count, accumulate
-            )
+    for worker in prange(len(sums)):
         task = take_task(counter)
+        while task < ranges * heights * widths:
+            number, block = task % ranges, task // ranges
+            c, f = block % heights * layout.width, block // heights * dy_layout.width
+            _weight_gradient_task(
+                x, tiles, dy, dy_tiles, tiles.total * number // ranges, tiles.total * (number + 1) // ranges, c, f,
+                images[worker], outputs[worker], sums[worker], layout, dy_layout, sums_layout, results[number],
+            )  # fmt: skip
+            task = take_task(counter)
 
 
 @compiled
-def _sum_tiles(images, image, step, channels, outputs, output, dy_step, filters, first, last, sums, start, sums_step):
-    """sums[c][f] = the sum over the tiles from `first` to `last` of images[tile][c] * outputs[tile][f]."""
-    for tile in range(first, max(last, first + 1), TILES):  # no tiles have a sum, too: zero
-        depth = min(TILES, last - tile)
-        for f in range(0, filters, 2 * lanes(images)):
-            for c in range(0, channels, ROWS):
-                multiply_columns(
-                    sums, start + c * sums_step + f, sums_step, images, image + tile * step + c, step,
-                    outputs, output + tile * dy_step + f, dy_step, depth, tile > first,
-                )  # fmt: skip
+def _weight_gradient_task(
+    x, tiles, dy, dy_tiles, first, last, c, f, images, outputs, sums, layout, dy_layout, sums_layout, dweight
+):
+    """dweight of a block of channels and filters, from number c and f on, over these tiles."""
+    c_last, f_last = min(c + layout.width, dweight.shape[2]), min(f + dy_layout.width, dweight.shape[3])
+    for start in range(first, max(last, first + 1), TILES):  # no tiles have a sum, too: zero
+        end = min(start + TILES, last)
+        transform_block(x, tiles, start, end, start, c, c_last, images, layout)
+        transform_block(dy, dy_tiles, start, end, start, f, f_last, outputs, dy_layout)
+        for p in range(tiles.size**2):
+            _add_tiles(
+                images, p * layout.point, layout.step, c_last - c, outputs, p * dy_layout.point, dy_layout.step,
+                f_last - f, end - start, sums, p * sums_layout.point, sums_layout.step, start > first,
+            )  # fmt: skip
+    for row in range(c_last - c):
+        _finish_weight_gradient(sums, sums_layout, row, dweight, tiles.size, c + row, f, f_last - f)
 
 
 @compiled
-def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_count, accumulate):
-    """dweight[:, :, c] = GT sums G for these filters, or this added."""
+def _add_tiles(images, image, step, channels, outputs, output, dy_step, filters, tiles, sums, first, sums_step, more):
+    """sums[c][f] = the sum over all tiles of images[tile][c] * outputs[tile][f], or this added."""
+    for f in range(0, filters, 2 * lanes(images)):
+        for c in range(0, channels, ROWS):
+            multiply_columns(
+                sums, first + c * sums_step + f, sums_step, images, image + c, step, outputs, output + f, dy_step,
+                tiles, more,
+            )  # fmt: skip
+
+
+@compiled
+def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_count):
+    """dweight[:, :, c] = GT sums G for these filters."""
     lane, flat, (_, _, channels, filters) = lanes(sums), dweight.reshape(-1), dweight.shape
     taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
     for f in range(0, f_count, lane):
@@ -321,10 +319,4 @@ def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_coun
             size, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane
         )
         for tap in range(9):
-            target = (tap * channels + c) * filters + f_first + f
-            if f + lane <= f_count:
-                value = load(taps, tap * lane)
-                store(flat, target, load(flat, target) + value if accumulate else value)
-            else:
-                for i in range(f_count - f):
-                    flat[target + i] = (flat[target + i] if accumulate else 0) + taps[tap * lane + i]
+            copy(taps, tap * lane, flat, (tap * channels + c) * filters + f_first + f, min(lane, f_count - f))

@@ -71,19 +71,19 @@ def make_layout(tiles: int, channels: int, width: int, points: int, dtype: np.dt
 
 
 @compiled(parallel=True)
-def transform_tiles(x, tiles, first, last, target, layout):
-    """Transform the tiles from `first` to `last`; target begins with tile `first`.
-
-    BT d B of images x, or backwards A dy AT of output gradients x.
-    """
-    for task in prange((last - first + CHUNK - 1) // CHUNK):
-        start, end = first + task * CHUNK, min(first + (task + 1) * CHUNK, last)
-        transform_block(x, tiles, start, end, first, target, layout)
+def transform_tiles(x, tiles, target, layout):
+    """BT d B of all tiles and channels of images x."""
+    for task in prange((tiles.total + CHUNK - 1) // CHUNK):
+        end = min((task + 1) * CHUNK, tiles.total)
+        transform_block(x, tiles, task * CHUNK, end, 0, 0, x.shape[3], target, layout)
 
 
 @compiled
-def transform_block(x, tiles, start, end, first, target, layout):
-    """The tiles from `start` to `end`, likewise."""
+def transform_block(x, tiles, start, end, first, c_from, c_to, target, layout):
+    """BT d B of images x, or backwards A dy AT of output gradients x: the tiles from `start` to `end`, some channels.
+
+    target begins with tile `first` and channel `c_from`.
+    """
     (_, h, w, channels), size, side, flat, lane = x.shape, tiles.size, tiles.side, x.reshape(-1), lanes(x)
     patch = np.empty(side * side * CHANNELS, x.dtype)
     between = np.empty(size * side * lane, x.dtype)
@@ -91,15 +91,16 @@ def transform_block(x, tiles, start, end, first, target, layout):
         n, i, j = place(tiles, tile)
         row, column = i * tiles.step - tiles.top, j * tiles.step - tiles.left
         inside = 0 <= row <= h - side and 0 <= column <= w - side and channels % lane == 0
-        for c_first in range(0, channels, CHANNELS):
+        for c_first in range(c_from, c_to, CHANNELS):
+            count = min(CHANNELS, c_to - c_first)
             if inside:
                 source, s_first, s_across = flat, ((n * h + row) * w + column) * channels + c_first, channels
             else:
-                _copy_patch(x, n, row, column, side, c_first, patch)
+                _copy_patch(x, n, row, column, side, c_first, count, patch)
                 source, s_first, s_across = patch, 0, CHANNELS
             s_down = s_across * (w if inside else side)
-            for c in range(0, min(CHANNELS, channels - c_first), lane):
-                group, place_in_group = (c_first + c) // layout.width, (c_first + c) % layout.width
+            for c in range(0, count, lane):
+                group, place_in_group = (c_first - c_from + c) // layout.width, (c_first - c_from + c) % layout.width
                 t_first = group * layout.group + (tile - first) * layout.step + place_in_group
                 if tiles.backwards:
                     output_gradient_transform(
@@ -120,16 +121,17 @@ def place(tiles, tile):
 
 
 @compiled
-def _copy_patch(x, n, row, column, side, c_first, patch):
-    """patch[i][j] = the CHANNELS channels from `c_first` of pixel (row + i, column + j); zeros outside of x."""
-    (_, h, w, channels), flat = x.shape, x.reshape(-1)
+def _copy_patch(x, n, row, column, side, c_first, count, patch):
+    """patch[i][j] = `count` channels from `c_first` of pixel (row + i, column + j), rounded up to vectors, or zeros."""
+    (_, h, w, channels), flat, lane = x.shape, x.reshape(-1), lanes(x)
     for i in range(side):
         for j in range(side):
             target, width = (i * side + j) * CHANNELS, 0
             if 0 <= row + i < h and 0 <= column + j < w:
-                width = min(CHANNELS, channels - c_first)
+                width = count
                 copy(flat, ((n * h + row + i) * w + column + j) * channels + c_first, patch, target, width)
-            patch[target + width : target + CHANNELS] = 0
+            for k in range(width, (count + lane - 1) // lane * lane):
+                patch[target + k] = 0
 
 
 @compiled(parallel=True)
