@@ -22,9 +22,12 @@ READING_ORDER = [
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",
     "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.blocks", "minidl.ops.threads", "minidl.ops.kernel_cache",
-    "minidl.ops.compiling", "minidl.ops.simd", "minidl.ops.tasks", "minidl.ops.products", "minidl.ops.",
+    "minidl.ops.compiling", "minidl.ops.simd", "minidl.ops.register_tile", "minidl.ops.tasks", "minidl.ops.products",
+    "minidl.ops.",
 ]  # fmt: skip
-NUMBA_FILES = {f"minidl.ops.{name}" for name in ["threads", "kernel_cache", "compiling", "simd", "tasks", "products"]}
+NUMBA_NAMES = ["threads", "kernel_cache", "compiling", "simd", "register_tile", "tasks", "products"]
+NUMBA_FILES = {f"minidl.ops.{name}" for name in NUMBA_NAMES}
+NOT_KERNELS = {"op", "evaluation", "reference"}
 
 
 def module_files():
@@ -72,7 +75,7 @@ def test_imports_point_up_the_reading_order(module):
 def test_array_libraries_are_imported_where_they_belong(module):
     imported = {name.split(".")[0] for name in imports(MODULES[module])}
     in_kernel_folder = module.startswith("minidl.ops.") and module.count(".") == 3
-    if module not in NUMBA_FILES and not (in_kernel_folder and module.split(".")[-1] not in {"op", "reference"}):
+    if module not in NUMBA_FILES and not (in_kernel_folder and module.split(".")[-1] not in NOT_KERNELS):
         assert "numba" not in imported
     if module not in {"minidl.backend", "minidl.ops.cuda"}:
         assert "cupy" not in imported

@@ -9,7 +9,8 @@ from minidl.layers.layer import Layer, arguments
 from minidl.layers.normalisation import BatchNorm
 from minidl.layers.pooling import MaxPool
 from minidl.modes import is_recording, training_step
-from minidl.ops.conv2d.op import conv2d, conv2d_batch_norm, conv2d_relu, conv2d_relu_max_pool2d
+from minidl.ops.conv2d.evaluation import conv2d_batch_norm
+from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv2d_relu_max_pool2d
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
 from minidl.ops.windows import Sizes, make_windows

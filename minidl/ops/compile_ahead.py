@@ -27,6 +27,7 @@ from minidl.ops.relu import cpu as relu
 from minidl.ops.row_sums import cpu as row_sums
 from minidl.ops.softmax import cpu as softmax
 from minidl.ops.softmax_cross_entropy import cpu as softmax_cross_entropy
+from minidl.ops.threads import thread_count
 from minidl.ops.windows import HALVING, make_windows
 
 IMAGES, CHANNELS = 32, 16  # enough for Winograd's algorithm
@@ -41,6 +42,7 @@ def kernel_calls() -> Iterator[Callable[[], object]]:
     images, few = _ones(IMAGES, 4, 4, CHANNELS), _ones(IMAGES, 4, 4, 3)
     rows, channel = _ones(2, CHANNELS), _ones(CHANNELS)
     weight, first_weight, matrix = _ones(3, 3, CHANNELS, CHANNELS), _ones(3, 3, 3, CHANNELS), _ones(CHANNELS, CHANNELS)
+    many_filters = _ones(3, 3, CHANNELS, 128 * thread_count())  # so many that Winograd's tasks are groups of them
     windows, choice = make_windows("conv2d", 3, 1, 1), np.zeros((IMAGES, 2, 2, CHANNELS), np.uint8)
     numbers = (channel, channel, channel)
     yield lambda: momentum.update(channel, channel.copy(), channel.copy(), 0.1, 0.9, 0.0)
@@ -58,6 +60,7 @@ def kernel_calls() -> Iterator[Callable[[], object]]:
     yield lambda: dropout.apply(rows, 0.5, (0, 0, 0))
     yield lambda: relu.forward(rows)
     yield lambda: max_pool2d.forward(images, HALVING)
+    yield lambda: conv2d.forward(images, many_filters, many_filters[0, 0, 0], windows, 1)
     yield lambda: conv2d.forward_relu_max_pool(images, weight, channel, windows, 1)
     yield lambda: batch_norm.normalise(images, *numbers, True)
     yield lambda: batch_norm.statistics(images)

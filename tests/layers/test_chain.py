@@ -23,7 +23,7 @@ from minidl import (
 from minidl.functions import add, logsoftmax
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.modes import evaluation_mode, recording
-from minidl.ops.conv2d.op import conv2d_batch_norm
+from minidl.ops.conv2d.evaluation import conv2d_batch_norm
 
 SOFTMAX_TWICE = "softmax is applied twice"
 

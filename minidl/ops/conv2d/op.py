@@ -11,7 +11,7 @@ other two.
 
 from minidl.backend import Array
 from minidl.modes import is_recording
-from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias, shapes_of
+from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias
 from minidl.ops.max_pool2d.op import _scatter
 from minidl.ops.relu.op import relu_gradient
 from minidl.ops.row_sums.op import row_sums
@@ -87,46 +87,6 @@ def conv2d_relu_max_pool2d(
         return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups)
 
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
-
-
-def conv2d_batch_norm(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None,
-    stride: Sizes,
-    pad: Sizes,
-    dilation: Sizes,
-    groups: int,
-    statistics: tuple[Operand, Operand],
-    scale: Operand,
-    shift: Operand,
-    eps: float,
-    relu: bool,
-    pool: bool,
-) -> Tensor:
-    """Convolution, batch norm with given statistics and, if asked for, relu, or relu and max_pool2d(..., 2), at one go.
-
-    What a network does in evaluation: y = conv * factor + (bias - mean) * factor + shift, where all but the first term
-    is known before, with factor = scale / sqrt(variance + eps); statistics (mean, variance), scale and shift (f,). It
-    has no gradients, so it is for no_grad() only: RuntimeError elsewhere. ValueError for shapes that do not fit.
-    """
-    if is_recording():
-        raise RuntimeError("conv2d_batch_norm: it has no gradients; call it inside no_grad()")
-    mean, variance, scale, shift = operands("batch_norm", *statistics, scale, shift)
-    x, weight, bias, windows = _checked("conv2d", x, weight, bias, stride, pad, dilation, groups)
-    filters = weight.shape[3]
-    if any(numbers.shape != (filters,) for numbers in (mean, variance, scale, shift)):
-        raise ValueError(f"batch_norm: expected mean, variance, scale and shift ({filters},), "
-                         f"got {shapes_of((mean, variance, scale, shift))}")  # fmt: skip
-    factor = scale.array / x.backend.xp.sqrt(variance.array + x.dtype.type(eps))
-    shifts = (_added_array(bias, weight) - mean.array) * factor + shift.array
-    kernels = x.backend.kernels(__package__)
-    if pool:
-        check_pool("max_pool2d", HALVING, (x.shape[0], *output_shape(windows, *x.shape[1:3]), filters))
-        y = kernels.forward_normalise_relu_max_pool(x.array, weight.array, factor, shifts, windows, groups)
-    else:
-        y = kernels.forward_normalise(x.array, weight.array, factor, shifts, windows, groups, relu)
-    return Tensor(y, x.backend)
 
 
 def conv_transpose2d(
