@@ -107,7 +107,9 @@ def test_images_with_few_channels_need_no_patches(x_shape, weight_shape, argumen
 
 @pytest.mark.parametrize("size", SIZES)
 def test_work_in_several_parts_computes_the_same(monkeypatch, size):
-    """So many that tiles, channels, filters and positions are split."""
+    """So many tiles and positions, and blocks of so few channels and filters, that all of them are split."""
+    monkeypatch.setattr(winograd, "HEIGHT", 16)
+    monkeypatch.setattr(winograd, "WIDTH", 32)
     case = problem(70, 8, 6, 20, 40, 1, "float64")
     for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
         np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
