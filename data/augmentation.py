@@ -4,7 +4,7 @@ A step is any callable `step(images, generator)`: images (n, h, w, c) in, as man
 from the NumPy Generator it is given, so the same generator state gives the same images.
 
 Cropping and flipping are the augmentation with which He et al., "Deep Residual Learning for Image Recognition"
-(2015), section 4.2, train on CIFAR-10. Both work on uint8 as on floats; put `to_float` last, because moving
+(2015), section 4.2, train on CIFAR-10. All steps work on uint8 as on floats; put `to_float` last, because moving
 bytes is four times cheaper than moving floats.
 """
 
@@ -65,6 +65,39 @@ class RandomCrop:
 
     def __repr__(self) -> str:
         return f"RandomCrop(padding={self.padding})"
+
+
+class Cutout:
+    """Cover a square of `size` x `size` pixels of each image with the image's mean colour.
+
+    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017). The square's
+    centre is any pixel with equal probability, so that part of the square may lie outside. Their cover is zero, on
+    images from which the mean colour of the data set was subtracted.
+    """
+
+    def __init__(self, size: int = 8) -> None:
+        if size < 1:
+            raise ValueError(f"Cutout: size must be 1 pixel or more, got {size}.")
+        self.size = size
+
+    def __call__(self, images: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+        """images (n, h, w, c) -> new array (n, h, w, c)."""
+        _check_images("Cutout", images)
+        n, h, w, _ = images.shape
+        covered_rows = self._covered(generator.integers(0, h, n), h)
+        covered_columns = self._covered(generator.integers(0, w, n), w)
+        covered = covered_rows[:, :, np.newaxis] & covered_columns[:, np.newaxis, :]
+        mean_colour = images.mean((1, 2), keepdims=True, dtype=np.float32).astype(images.dtype)
+        covered_images: NDArray[Any] = np.where(covered[..., np.newaxis], mean_colour, images)
+        return covered_images
+
+    def _covered(self, centres: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+        """(n, length): whether a row or column lies at centre - size // 2 or one of the size - 1 that follow it."""
+        behind_the_first = np.arange(length) - (centres[:, np.newaxis] - self.size // 2)
+        return (behind_the_first >= 0) & (behind_the_first < self.size)
+
+    def __repr__(self) -> str:
+        return f"Cutout({self.size})"
 
 
 def _check_images(step: str, images: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""From labels to one-hot rows and back, after Flux's onehotbatch and onecold.
+"""From labels to one-hot rows and back, after Flux's onehotbatch, label_smoothing and onecold.
 
 Flux has one column per sample; here features are the last axis, so it is one row per sample.
 """
@@ -31,6 +31,19 @@ def onehotbatch(labels: Any, classes: Sequence[Any], default: Any = None) -> NDA
             raise ValueError(f"onehotbatch: expected default to be one of the classes {classes!r}, got {default!r}.")
         matches[unknown] = names == default
     return matches.astype(np.float32)
+
+
+def label_smoothing(targets: NDArray[np.float32], amount: float) -> NDArray[np.float32]:
+    """One-hot rows (..., c) -> (1 - amount) * targets + amount / c: nobody is to be quite sure (Szegedy et al. 2015).
+
+    `amount` from 0, which changes nothing, up to 1, which leaves no class more probable than another.
+    """
+    if not 0 <= amount <= 1:
+        raise ValueError(f"label_smoothing: expected an amount from 0 to 1, got {amount}.")
+    if targets.ndim == 0 or targets.shape[-1] == 0:
+        raise ValueError(f"label_smoothing: expected one-hot rows (..., c), got an array of shape {targets.shape}.")
+    smoothed: NDArray[np.float32] = (1 - amount) * targets + np.float32(amount / targets.shape[-1])
+    return smoothed
 
 
 def onecold(scores: Any, classes: Sequence[Any] | None = None) -> NDArray[Any]:

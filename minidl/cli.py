@@ -122,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--weight-decay", type=float, metavar="X", help="part of each weight in its gradient (0)")
     train.add_argument("--schedule", choices=["cosine", "constant"], help="of the learning rate (cosine)")
     train.add_argument("--no-augment", dest="augment", action="store_false", default=None, help="no flips and crops")
+    train.add_argument("--cutout", type=int, metavar="N", help="cover a square of N x N pixels of each image (0)")
+    train.add_argument("--label-smoothing", type=float, metavar="X", help="part of each target shared by all (0)")
     train.add_argument("--backend", choices=["cpu", "reference", "gpu"], help="which kernels run (cpu)")
     train.add_argument("--seed", type=int, metavar="N", help="of weights, order and masks (0)")
     train.add_argument("--out", metavar="DIR", help="the run folder (runs/MODEL)")

@@ -16,7 +16,7 @@ from rich.console import Console
 import minidl
 from minidl import models
 from minidl.backend import get_backend, use_backend
-from minidl.data import DataLoader, RandomCrop, RandomFlip, load_data, onehotbatch, to_float
+from minidl.data import Cutout, DataLoader, RandomCrop, RandomFlip, label_smoothing, load_data, onehotbatch, to_float
 from minidl.functions import softmax
 from minidl.layers import Chain
 from minidl.losses import crossentropy, logitcrossentropy
@@ -53,6 +53,8 @@ class Settings:
     weight_decay: float = 0.0
     schedule: str = "cosine"
     augment: bool = True
+    cutout: int = 0
+    label_smoothing: float = 0.0
     backend: str = "cpu"
     seed: int = 0
     limit: int | None = None
@@ -72,10 +74,13 @@ class Settings:
             ("seed", 0),
             ("learning_rate", 0),
             ("weight_decay", 0),
+            ("cutout", 0),
         ):
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise ValueError(f"expected {name} of at least {least}, got {value}")
+        if not 0 <= self.label_smoothing <= 1:
+            raise ValueError(f"expected label_smoothing from 0 to 1, got {self.label_smoothing}")
         get_backend(self.backend)  # for its checks
 
 
@@ -160,11 +165,16 @@ def _build(settings: Settings) -> Chain:
 
 def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:
     images, labels = data[: settings.limit]
-    arrays = (images, onehotbatch(labels, range(len(data.classes))))
+    targets = onehotbatch(labels, range(len(data.classes)))
     if not training:
-        return DataLoader(arrays, EVALUATION_BATCH, augment=[to_float])
-    changes = AUGMENTATION[settings.data] if settings.augment else []
-    return DataLoader(arrays, settings.batch_size, shuffle=True, seed=settings.seed, augment=[*changes, to_float])
+        return DataLoader((images, targets), EVALUATION_BATCH, augment=[to_float])
+    smoothed = label_smoothing(targets, settings.label_smoothing)
+    changes = [
+        *(AUGMENTATION[settings.data] if settings.augment else []),
+        *([Cutout(settings.cutout)] if settings.cutout else []),
+        to_float,
+    ]
+    return DataLoader((images, smoothed), settings.batch_size, shuffle=True, seed=settings.seed, augment=changes)
 
 
 def _schedule(settings: Settings, steps: int) -> Schedule:

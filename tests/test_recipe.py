@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import Chain, Dense, recipe, relu, softmax
+from minidl.data import load_data
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.recipe import Settings, read_settings
 from minidl.training.run_folder import RunFolder
@@ -24,6 +25,8 @@ from minidl.training.run_folder import RunFolder
         ({"learning_rate": -0.1}, "expected learning_rate of at least 0, got -0.1"),
         ({"learning_rate": float("nan")}, "expected learning_rate of at least 0, got nan"),
         ({"weight_decay": -0.1}, "expected weight_decay of at least 0, got -0.1"),
+        ({"cutout": -1}, "expected cutout of at least 0, got -1"),
+        ({"label_smoothing": 1.5}, "expected label_smoothing from 0 to 1, got 1.5"),
         ({"epochs": "3"}, "expected epochs of type int, got '3'"),
         ({"epochs": None}, "expected epochs of type int, got None"),
         ({"data_dir": 3}, r"expected data_dir of type str \| None, got 3"),
@@ -85,3 +88,14 @@ def test_digits_are_shifted_but_never_mirrored():
         assert (len(set(rows)), len(set(columns))) == (10, 4)
         assert columns.mean() > 16 + 1.5 - 4.1
     assert len(recipe.AUGMENTATION["cifar10"]) == len(recipe.AUGMENTATION["digits"]) + 1
+
+
+def test_training_batches_are_covered_and_smoothed_and_test_batches_are_not():
+    data, _ = load_data("digits", None, print)
+    settings = Settings("vgg11", "digits", augment=False, cutout=8, label_smoothing=0.5, batch_size=100, limit=100)
+    (train_images, train_targets), *_ = recipe._batches(data, settings, training=True)
+    (test_images, test_targets), *_ = recipe._batches(data, settings, training=False)
+    np.testing.assert_array_equal(np.unique(train_targets), np.float32([0.05, 0.55]))
+    np.testing.assert_array_equal(np.unique(test_targets), np.float32([0, 1]))
+    plain = {image.tobytes() for image in test_images}
+    assert sum(image.tobytes() in plain for image in train_images) < 10

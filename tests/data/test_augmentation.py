@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minidl.data import RandomCrop, RandomFlip, to_float
+from minidl.data import Cutout, RandomCrop, RandomFlip, to_float
 
 
 def numbered_images(n, h=5, w=6, c=3, dtype=np.uint8):
@@ -46,7 +46,26 @@ def test_crop_draws_a_place_for_each_image():
         assert any((crop == crop_by_definition(image, 2, top, left)).all() for top in range(5) for left in range(5))
 
 
-@pytest.mark.parametrize("step", [RandomFlip(), RandomCrop(4)], ids=repr)
+@pytest.mark.parametrize("size", [1, 2, 3, 9, 20])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_cutout_covers_a_square_around_every_pixel(size, dtype):
+    h, w, before = 5, 6, size // 2
+    image = numbered_images(1, h, w, dtype=dtype)[0]
+    mean_colour = image.mean((0, 1)).astype(dtype)
+
+    def covered(row, column):
+        expected = image.copy()
+        expected[max(0, row - before) : row - before + size, max(0, column - before) : column - before + size] = (
+            mean_colour
+        )
+        return expected.tobytes()
+
+    results = Cutout(size)(np.repeat(image[np.newaxis], 40 * h * w, axis=0), np.random.default_rng(0))
+    assert {result.tobytes() for result in results} == {covered(row, column) for row in range(h) for column in range(w)}
+    assert (results.shape, results.dtype) == ((40 * h * w, h, w, 3), dtype)
+
+
+@pytest.mark.parametrize("step", [RandomFlip(), RandomCrop(4), Cutout(3)], ids=repr)
 def test_steps_depend_on_the_generator_only_and_leave_their_input_alone(step):
     images = numbered_images(64)
     before = images.copy()
@@ -68,6 +87,8 @@ def test_to_float_scales_bytes_to_one():
     [
         (lambda: to_float(np.zeros(3, np.float32)), TypeError, "uint8 pixels from 0 to 255, got float32"),
         (lambda: RandomCrop(-1), ValueError, "0 pixels or more, got -1"),
+        (lambda: Cutout(0), ValueError, "1 pixel or more, got 0"),
+        (lambda: Cutout()(np.zeros((5, 32, 32)), None), ValueError, r"\(n, h, w, c\), got .*\(5, 32, 32\)"),
         (lambda: RandomFlip()(np.zeros((5, 32, 32)), None), ValueError, r"\(n, h, w, c\), got .*\(5, 32, 32\)"),
         (lambda: RandomCrop()(np.zeros((5, 32, 32)), None), ValueError, r"\(n, h, w, c\), got .*\(5, 32, 32\)"),
     ],

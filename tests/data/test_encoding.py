@@ -1,9 +1,9 @@
-"""onehotbatch and onecold: what they give, that they undo each other, and what they refuse."""
+"""onehotbatch, label_smoothing and onecold: what they give, that they undo each other, and what they refuse."""
 
 import numpy as np
 import pytest
 
-from minidl.data import onecold, onehotbatch
+from minidl.data import label_smoothing, onecold, onehotbatch
 
 
 class TensorLike:
@@ -82,3 +82,24 @@ def test_onecold_undoes_onehotbatch():
     classes = ["ship", "cat", "dog"]
     labels = np.random.default_rng(0).choice(classes, size=50)
     np.testing.assert_array_equal(onecold(onehotbatch(labels, classes), classes), labels)
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"), [(0, [[0, 1], [1, 0]]), (0.5, [[0.25, 0.75], [0.75, 0.25]]), (1, [[0.5, 0.5]] * 2)]
+)
+def test_label_smoothing_gives_a_part_to_all_classes(amount, expected):
+    smoothed = label_smoothing(onehotbatch([1, 0], range(2)), amount)
+    np.testing.assert_array_equal(smoothed, np.array(expected, np.float32), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("targets", "amount", "message"),
+    [
+        (np.eye(2, dtype=np.float32), -0.1, "from 0 to 1, got -0.1"),
+        (np.eye(2, dtype=np.float32), float("nan"), "from 0 to 1, got nan"),
+        (np.float32(1), 0.1, r"one-hot rows .*, got an array of shape \(\)"),
+    ],
+)
+def test_label_smoothing_refuses(targets, amount, message):
+    with pytest.raises(ValueError, match=message):
+        label_smoothing(targets, amount)
