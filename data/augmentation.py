@@ -84,8 +84,8 @@ class Cutout:
         """images (n, h, w, c) -> new array (n, h, w, c)."""
         _check_images("Cutout", images)
         n, h, w, _ = images.shape
-        covered_rows = self._covered(generator.integers(0, h, n), h)
-        covered_columns = self._covered(generator.integers(0, w, n), w)
+        covered_rows = self._covered(generator.integers(0, h, size=(n,)), h)
+        covered_columns = self._covered(generator.integers(0, w, size=(n,)), w)
         covered = covered_rows[:, :, np.newaxis] & covered_columns[:, np.newaxis, :]
         mean_colour = images.mean((1, 2), keepdims=True, dtype=np.float32).astype(images.dtype)
         covered_images: NDArray[Any] = np.where(covered[..., np.newaxis], mean_colour, images)

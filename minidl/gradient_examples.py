@@ -39,12 +39,14 @@ class Example:
         return f"{self.op}({', '.join(shapes + arguments)})"
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        backend = inputs[0].backend
-        arrays_there = {
-            name: backend.asarray(value) if isinstance(value, np.ndarray) else value
-            for name, value in self.arguments.items()
-        }
-        return self.function(*inputs, **arrays_there)
+        return self.function(*inputs, **{name: _beside(inputs[0], value) for name, value in self.arguments.items()})
+
+
+def _beside(x: Tensor, argument: Any) -> Any:
+    """An array among the arguments as it stands beside x: on its backend and, if it holds floats, of its float type."""
+    if not isinstance(argument, np.ndarray):
+        return argument
+    return x.backend.asarray(argument, x.dtype if argument.dtype.kind == "f" else None)
 
 
 def numbers(*shape: int) -> Numbers:

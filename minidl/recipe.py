@@ -169,7 +169,7 @@ def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:
     if not training:
         return DataLoader((images, targets), EVALUATION_BATCH, augment=[to_float])
     smoothed = label_smoothing(targets, settings.label_smoothing)
-    changes = [
+    changes: list[AugmentationStep] = [
         *(AUGMENTATION[settings.data] if settings.augment else []),
         *([Cutout(settings.cutout)] if settings.cutout else []),
         to_float,

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy
+
+from minidl.backend import Backend
 from minidl.modes import is_recording
 from minidl.operands import is_whole_number, operands, shapes_of
 from minidl.tensor import Axis, Operand, Tensor, attach, record
@@ -94,7 +97,7 @@ def sum_to(x: Operand, shape: Shape) -> Tensor:
 def getitem(x: Operand, key: Any) -> Tensor:
     """x[key] with NumPy's basic and advanced indexing: numbers, slices, None, ..., arrays of numbers or booleans."""
     (x,) = operands("getitem", x)
-    key = _array_key(key)
+    key = _array_key(key, x.backend)
     shape = x.shape
 
     def backward(dy: Tensor) -> tuple[Tensor]:
@@ -106,7 +109,7 @@ def getitem(x: Operand, key: Any) -> Tensor:
 def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
     """Zeros of `shape` with x added at [key], repeated places adding up: the transpose of indexing."""
     (x,) = operands("scatter", x)
-    key = _array_key(key)
+    key = _array_key(key, x.backend)
     y = x.backend.xp.zeros(shape, x.dtype)
     if _visits_each_place_once(key):
         y[key] = x.array
@@ -152,7 +155,7 @@ def _setitem(x: Tensor, key: Any, value: Operand) -> None:
             "x[...] = value: changing a tensor that requires a gradient cannot be recorded; "
             "do it inside no_grad(), or compute a new tensor with where()"
         )
-    x.array[_array_key(key)] = value.array if isinstance(value, Tensor) else value
+    x.array[_array_key(key, x.backend)] = value.array if isinstance(value, Tensor) else value
     x.version += 1
 
 
@@ -183,11 +186,13 @@ def _visits_each_place_once(key: Any) -> bool:
     )
 
 
-def _array_key(key: Any) -> Any:
-    """A copy of an index, in which tensors have become arrays: what changes the original later does not matter."""
+def _array_key(key: Any, backend: Backend) -> Any:
+    """A copy of an index, its tensors and arrays on the backend: what changes the original later does not matter."""
     if isinstance(key, tuple):
-        return tuple(_array_key(part) for part in key)
-    return copy.deepcopy(key.array if isinstance(key, Tensor) else key)
+        return tuple(_array_key(part, backend) for part in key)
+    if isinstance(key, Tensor | numpy.ndarray):
+        return backend.asarray(key.array if isinstance(key, Tensor) else key).copy()
+    return copy.deepcopy(key)
 
 
 attach(reshape=reshape, transpose=transpose, __getitem__=getitem, __setitem__=_setitem)

@@ -266,8 +266,9 @@ def test_gradient_at_kinks_is_the_documented_choice():
 
 
 def test_relu_gradient_wants_the_result_of_relu():
-    with pytest.raises(ValueError, match=r"^relu_gradient: expected y of dy's shape \(2, 3\), got \(3,\)"):
-        F.relu_gradient(Tensor(A), A[0])
+    for wrong, what in [(A[0], r"\(3,\) float64"), (A.astype("float32"), r"\(2, 3\) float32")]:
+        with pytest.raises(ValueError, match=rf"^relu_gradient: expected y like dy, \(2, 3\) float64, got {what}"):
+            F.relu_gradient(Tensor(A), wrong)
 
 
 def test_power_has_gradients_at_zero():

@@ -31,13 +31,13 @@ FETCHED = 8  # rows of the weight that are fetched before they are copied
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray) -> NDArray:
     y = empty((len(x), weight.shape[1]), x.dtype)
-    _multiply(*_spread(x), weight, False, bias, y, _columns(y, len(x) <= FEW))
+    _multiply(*_spread(x), weight, False, bias, y, *_way_to_read(y, len(x) <= FEW))
     return y
 
 
 def input_gradient(dy: NDArray, weight: NDArray) -> NDArray:
     dx = empty((len(dy), weight.shape[0]), dy.dtype)
-    _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx, _columns(dx, False))
+    _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx, *_way_to_read(dx, False))
     return dx
 
 
@@ -47,13 +47,14 @@ def weight_gradient(dy: NDArray, x: NDArray) -> NDArray:
     return dweight
 
 
-def _columns(y: NDArray, in_place: bool) -> int:
-    """How many columns of y are a task: few panels where they are copied, else long pieces of rows.
+def _way_to_read(y: NDArray, in_place: bool) -> tuple[bool, int]:
+    """(in_place, how many columns of y are a task): a few panels where the weight is copied, else long pieces of rows.
 
     Those the processor fetches ahead by itself.
     """
     width = tile_width(y.dtype)
-    return min(LONGEST, rounded_up(-(-y.shape[1] // thread_count()), width)) if in_place else PANELS * width
+    long = min(LONGEST, rounded_up(-(-y.shape[1] // thread_count()), width))
+    return in_place, long if in_place else PANELS * width
 
 
 def _spread(x: NDArray) -> tuple[NDArray, int]:
@@ -68,15 +69,15 @@ def _spread(x: NDArray) -> tuple[NDArray, int]:
 
 
 @compiled(parallel=True)
-def _multiply(x, x_step, weight, transposed, bias, y, columns):
+def _multiply(x, x_step, weight, transposed, bias, y, read_in_place, columns):
     """y = x @ weight + bias, or x @ weight.T + bias.
 
-    Where samples are few, the weight is read where it is, a few whole rows at a time, as memory is read fastest. Else
-    it is copied into panels: at equal steps, all rows of one might share one place in the cache.
+    read_in_place, for few samples: the weight is read where it is, a few whole rows at a time, as memory is read
+    fastest. Else it is copied into panels: at equal steps, all rows of one might share one place in the cache.
     """
     panel = 2 * lanes(x)
     (samples, outputs), inner, flat = y.shape, weight.shape[1] if transposed else weight.shape[0], weight.reshape(-1)
-    rows, read_in_place = (samples + ROWS - 1) // ROWS * ROWS, samples <= FEW and not transposed
+    rows = (samples + ROWS - 1) // ROWS * ROWS
     most = ROW_BY_ROW if read_in_place else DEPTH
     for task in prange((outputs + columns - 1) // columns):
         first, last = task * columns, min((task + 1) * columns, outputs)

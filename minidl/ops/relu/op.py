@@ -19,11 +19,11 @@ def relu(x: Operand) -> Tensor:
 def relu_gradient(dy: Operand, y: Array) -> Tensor:
     """dy where y > 0, else 0, whatever dy is there: y is what relu returned. y is not copied: leave it as it is.
 
-    ValueError when the shapes differ.
+    ValueError when the shapes or dtypes differ.
     """
     (dy,) = operands("relu_gradient", dy)
-    if dy.shape != y.shape:
-        raise ValueError(f"relu_gradient: expected y of dy's shape {dy.shape}, got {y.shape}")
+    if dy.shape != y.shape or dy.dtype != y.dtype:
+        raise ValueError(f"relu_gradient: expected y like dy, {dy.shape} {dy.dtype}, got {y.shape} {y.dtype}")
 
     def backward(ddx: Tensor) -> tuple[Tensor]:
         return (relu_gradient(ddx, y),)  # linear: its own transpose
