@@ -4,10 +4,10 @@ Parameters and state are flat dicts with the same names. `optimiser.state` holds
 {"velocity": {"layers.0.weight": array, ...}}; `optimiser.steps` counts steps from the start of training.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from minidl.backend import Array
-from minidl.ops.momentum.op import momentum_update
+from minidl.ops.optimiser_steps import op as steps
 from minidl.tensor import Tensor
 
 
@@ -26,14 +26,17 @@ class Optimiser:
     def step(self, params: Mapping[str, Tensor]) -> None:
         """Move every parameter that has a gradient, in place, and use the gradient up."""
         self.steps += 1
-        for name, parameter in params.items():
-            if parameter.grad is not None:
-                memories = [self._memory(memory, name, parameter) for memory in self.memories]
-                self.update(parameter, parameter.grad, *memories)
-                parameter.grad = None
+        moving = {name: parameter for name, parameter in params.items() if parameter.grad is not None}
+        for alike in _by_kind(moving):
+            memories = [[self._memory(memory, name, moving[name]) for name in alike] for memory in self.memories]
+            parameters = [moving[name] for name in alike]
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            self.update(parameters, gradients, *memories)
+        for parameter in moving.values():
+            parameter.grad = None
 
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        """Change `parameter` and `memories`, which have its shape and start as zeros, in place."""
+    def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
+        """Change parameters and memories in place. All lists have one order; memories start as zeros."""
         raise NotImplementedError(f"{type(self).__name__} does not define update()")
 
     def _memory(self, memory: str, name: str, parameter: Tensor) -> Array:
@@ -49,6 +52,14 @@ class Optimiser:
         return array
 
 
+def _by_kind(params: Mapping[str, Tensor]) -> Iterator[list[str]]:
+    """The names of the parameters of each backend and dtype; mostly all of them."""
+    kinds: dict[object, list[str]] = {}
+    for name, parameter in params.items():
+        kinds.setdefault((parameter.backend.name, parameter.dtype), []).append(name)
+    yield from kinds.values()
+
+
 def _check_decay(name: str, value: float) -> None:
     """What is left of an average after a step; from 1 on, it would never fade."""
     if not 0 <= value < 1:
@@ -61,8 +72,8 @@ class Descent(Optimiser):
     def __init__(self, learning_rate: float = 0.1) -> None:
         super().__init__(learning_rate)
 
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        parameter.array -= self.learning_rate * gradient.array
+    def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
+        steps.descent(parameters, gradients, self.learning_rate)
 
 
 class Momentum(Optimiser):
@@ -84,9 +95,9 @@ class Momentum(Optimiser):
             raise ValueError(f"Momentum: expected a weight decay of 0 or more, got {weight_decay}")
         self.momentum, self.weight_decay = momentum, weight_decay
 
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        (velocity,) = memories
-        momentum_update(parameter, gradient, velocity, self.learning_rate, self.momentum, self.weight_decay)
+    def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
+        (velocities,) = memories
+        steps.momentum(parameters, gradients, velocities, self.learning_rate, self.momentum, self.weight_decay)
 
 
 class Nesterov(Optimiser):
@@ -100,12 +111,9 @@ class Nesterov(Optimiser):
         _check_decay("momentum", momentum)
         self.momentum = momentum
 
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        (velocity,) = memories
-        push = self.learning_rate * gradient.array
-        parameter.array += self.momentum**2 * velocity - (1 + self.momentum) * push
-        velocity *= self.momentum
-        velocity -= push
+    def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
+        (velocities,) = memories
+        steps.nesterov(parameters, gradients, velocities, self.learning_rate, self.momentum)
 
 
 class RMSProp(Optimiser):
@@ -119,11 +127,9 @@ class RMSProp(Optimiser):
         _check_decay("decay", decay)
         self.decay, self.eps = decay, eps
 
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        (square,) = memories
-        square *= self.decay
-        square += (1 - self.decay) * gradient.array**2
-        parameter.array -= self.learning_rate * gradient.array / (square**0.5 + self.eps)
+    def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
+        (squares,) = memories
+        steps.rmsprop(parameters, gradients, squares, self.learning_rate, self.decay, self.eps)
 
 
 class Adam(Optimiser):
@@ -134,6 +140,7 @@ class Adam(Optimiser):
     """
 
     memories = ("mean", "square")
+    decay = 0.0
 
     def __init__(
         self, learning_rate: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
@@ -143,15 +150,11 @@ class Adam(Optimiser):
             _check_decay("beta", beta)
         self.betas, self.eps = betas, eps
 
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        mean, square = memories
-        mean *= self.betas[0]
-        mean += (1 - self.betas[0]) * gradient.array
-        square *= self.betas[1]
-        square += (1 - self.betas[1]) * gradient.array**2
-        mean_correction, square_correction = (1 - beta**self.steps for beta in self.betas)
-        size = (square / square_correction) ** 0.5 + self.eps
-        parameter.array -= (self.learning_rate / mean_correction) * mean / size
+    def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
+        means, squares = memories
+        steps.adam(
+            parameters, gradients, means, squares, self.learning_rate, self.betas, self.eps, self.decay, self.steps
+        )
 
 
 class AdamW(Adam):
@@ -166,7 +169,3 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(learning_rate, betas, eps)
         self.decay = decay
-
-    def update(self, parameter: Tensor, gradient: Tensor, *memories: Array) -> None:
-        parameter.array *= 1 - self.learning_rate * self.decay
-        super().update(parameter, gradient, *memories)

@@ -22,7 +22,7 @@ from minidl.ops.dense import cpu as dense
 from minidl.ops.dropout import cpu as dropout
 from minidl.ops.kernel_cache import Busy, KernelCache
 from minidl.ops.max_pool2d import cpu as max_pool2d
-from minidl.ops.momentum import cpu as momentum
+from minidl.ops.optimiser_steps import cpu as optimiser_steps
 from minidl.ops.relu import cpu as relu
 from minidl.ops.row_sums import cpu as row_sums
 from minidl.ops.softmax import cpu as softmax
@@ -45,7 +45,7 @@ def kernel_calls() -> Iterator[Callable[[], object]]:
     many_filters = _ones(3, 3, CHANNELS, 128 * thread_count())  # so many that Winograd's tasks are groups of them
     windows, choice = make_windows("conv2d", 3, 1, 1), np.zeros((IMAGES, 2, 2, CHANNELS), np.uint8)
     numbers = (channel, channel, channel)
-    yield lambda: momentum.update(channel, channel.copy(), channel.copy(), 0.1, 0.9, 0.0)
+    yield lambda: optimiser_steps.momentum([channel], [channel.copy()], [channel.copy()], 0.1, 0.9, 0.0)
     yield lambda: conv2d.weight_gradient(images, few, first_weight.shape, windows, 1)
     yield lambda: conv2d.weight_gradient(images, images, weight.shape, windows, 1)
     yield lambda: row_sums.forward(rows)

@@ -86,6 +86,7 @@ def test_momentum(shape, dtype):
     results = []
     for backend in ["cpu", "reference"]:
         parameter, gradient, velocity = (random(shape, dtype, seed) for seed in range(3))
-        import_module(f"minidl.ops.momentum.{backend}").update(parameter, gradient, velocity, 0.1, 0.9, 0.01)
+        kernels = import_module(f"minidl.ops.optimiser_steps.{backend}")
+        kernels.momentum([parameter], [gradient], [velocity], 0.1, 0.9, 0.01)
         results.append((parameter, velocity))
     np.testing.assert_array_equal(*results)

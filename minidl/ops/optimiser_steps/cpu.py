@@ -1,0 +1,96 @@
+"""Numba: one pass over the arrays of a tensor instead of several, on all threads."""
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+from numba import prange
+from numpy.typing import NDArray
+
+from minidl.ops.compiling import compiled
+
+Arrays = list[NDArray]
+
+
+def descent(parameters: Arrays, gradients: Arrays, learning_rate: float) -> None:
+    _for_each_tensor(_descent, (parameters, gradients), learning_rate)
+
+
+def momentum(
+    parameters: Arrays,
+    gradients: Arrays,
+    velocities: Arrays,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+) -> None:
+    _for_each_tensor(_momentum, (parameters, gradients, velocities), learning_rate, momentum, weight_decay)
+
+
+def nesterov(parameters: Arrays, gradients: Arrays, velocities: Arrays, learning_rate: float, momentum: float) -> None:
+    _for_each_tensor(_nesterov, (parameters, gradients, velocities), learning_rate, momentum)
+
+
+def rmsprop(
+    parameters: Arrays, gradients: Arrays, squares: Arrays, learning_rate: float, decay: float, eps: float
+) -> None:
+    _for_each_tensor(_rmsprop, (parameters, gradients, squares), learning_rate, decay, 1 - decay, eps)
+
+
+def adam(
+    parameters: Arrays,
+    gradients: Arrays,
+    means: Arrays,
+    squares: Arrays,
+    learning_rate: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    step: int,
+) -> None:
+    rate, square_correction = learning_rate / (1 - betas[0] ** step), 1 - betas[1] ** step
+    _for_each_tensor(
+        _adam, (parameters, gradients, means, squares),
+        rate, betas[0], 1 - betas[0], betas[1], 1 - betas[1], square_correction, eps, 1 - learning_rate * weight_decay,
+    )  # fmt: skip
+
+
+def _for_each_tensor(kernel: Callable[..., Any], lists: tuple[Arrays, ...], *numbers: float) -> None:
+    for arrays in zip(*lists, strict=True):
+        kernel(*(array.reshape(-1) for array in arrays), *(arrays[0].dtype.type(number) for number in numbers))
+
+
+@compiled(parallel=True)
+def _descent(parameter, gradient, learning_rate):
+    for i in prange(parameter.size):
+        parameter[i] -= learning_rate * gradient[i]
+
+
+@compiled(parallel=True)
+def _momentum(parameter, gradient, velocity, learning_rate, momentum, weight_decay):
+    for i in prange(parameter.size):
+        velocity[i] = momentum * velocity[i] - learning_rate * (gradient[i] + weight_decay * parameter[i])
+        parameter[i] += velocity[i]
+
+
+@compiled(parallel=True)
+def _nesterov(parameter, gradient, velocity, learning_rate, momentum):
+    for i in prange(parameter.size):
+        push = learning_rate * gradient[i]
+        parameter[i] += momentum * momentum * velocity[i] - (1 + momentum) * push
+        velocity[i] = momentum * velocity[i] - push
+
+
+@compiled(parallel=True)
+def _rmsprop(parameter, gradient, square, learning_rate, decay, share, eps):
+    for i in prange(parameter.size):
+        square[i] = decay * square[i] + share * gradient[i] * gradient[i]
+        parameter[i] -= learning_rate * gradient[i] / (sqrt(square[i]) + eps)
+
+
+@compiled(parallel=True)
+def _adam(parameter, gradient, mean, square, rate, beta1, share1, beta2, share2, square_correction, eps, kept):
+    for i in prange(parameter.size):
+        mean[i] = beta1 * mean[i] + share1 * gradient[i]
+        square[i] = beta2 * square[i] + share2 * gradient[i] * gradient[i]
+        parameter[i] = kept * parameter[i] - rate * mean[i] / (sqrt(square[i] / square_correction) + eps)
