@@ -17,6 +17,7 @@ from typing import Any
 import numpy
 
 ARRAY_LIBRARIES = {"reference": "numpy", "cpu": "numpy", "gpu": "cupy"}
+OLDEST_CARDS = {11: (3, 5), 12: (5, 0), 13: (7, 5)}  # compute capabilities, by CUDA's major version
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the same methods on both
 
@@ -28,19 +29,24 @@ class Backend:
     name: str
     xp: ModuleType
 
+    @property
+    def is_host(self) -> bool:
+        """Whether arrays lie in the computer's own memory, where a number can be read without waiting for a device."""
+        return self.xp is numpy
+
     def kernels(self, op_package: str | None) -> ModuleType:
         """This backend's kernel module for an op; `op_package` is the op's `__package__`."""
         return _kernel_module(f"{op_package}.{self.name}")
 
     def asarray(self, array: object, dtype: object = None) -> Array:
         """`array` on this backend in C order, which every kernel relies on; copied only if it must be."""
-        if self.xp is numpy and not isinstance(array, numpy.ndarray) and hasattr(array, "get"):
+        if self.is_host and not isinstance(array, numpy.ndarray) and hasattr(array, "get"):
             array = array.get()  # a CuPy array coming home
         return self.xp.asarray(array, dtype=dtype, order="C")
 
     def synchronise(self) -> None:
         """Wait for queued work to finish; call it before reading a clock."""
-        if self.xp is not numpy:
+        if not self.is_host:
             self.xp.cuda.get_current_stream().synchronize()
 
 
@@ -57,14 +63,35 @@ def _kernel_module(path: str) -> ModuleType:
 
 @cache
 def get_backend(name: str) -> Backend:
-    """The backend of that name; ValueError for an unknown name, ImportError when its array library is missing."""
+    """The backend of that name; ValueError for an unknown name, ImportError when it cannot be used on this machine."""
     if name not in ARRAY_LIBRARIES:
         raise ValueError(f"unknown backend {name!r}: choose one of {sorted(ARRAY_LIBRARIES)}")
-    library = ARRAY_LIBRARIES[name]
+    problem = why_unusable(name)
+    if problem is not None:
+        raise ImportError(f"backend {name!r} cannot be used: {problem}. Backend 'cpu' works")
+    return Backend(name, import_module(ARRAY_LIBRARIES[name]))
+
+
+def why_unusable(name: str) -> str | None:
+    """What is missing on this machine for a backend, and what to do about it; None when nothing is."""
+    if name != "gpu":
+        return None
     try:
-        return Backend(name, import_module(library))
+        runtime = import_module("cupy").cuda.runtime
     except ImportError as error:
-        raise ImportError(f"backend {name!r} needs {library}, which is not installed; use 'cpu'") from error
+        return f"CuPy is missing ({error}); install it with: pip install 'minidl[gpu]'"
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        return f"there is no driver of an NVIDIA GPU that fits this CuPy ({error}); install or update the driver"
+    if not count:
+        return "there is no NVIDIA GPU"
+    card = runtime.getDeviceProperties(0)
+    oldest = OLDEST_CARDS[min(runtime.runtimeGetVersion() // 1000, max(OLDEST_CARDS))]
+    if (card["major"], card["minor"]) < oldest:
+        return (f"{card['name'].decode()} has compute capability {card['major']}.{card['minor']}, and this CuPy needs "
+                f"{oldest[0]}.{oldest[1]}; an older CuPy, such as cupy-cuda12x, may do")  # fmt: skip
+    return None
 
 
 def default_backend() -> Backend:

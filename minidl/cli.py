@@ -81,6 +81,18 @@ def _summary(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _devices(options: argparse.Namespace, console: Console) -> int:
+    from rich.table import Table
+
+    from minidl.devices import devices
+
+    table = Table("backend", "can be used", "what it is, or what is missing")
+    for device in devices():
+        table.add_row(device.backend, "yes" if device.usable else "no", escape(device.description))
+    console.print(table)
+    return 0
+
+
 def _check(options: argparse.Namespace, console: Console) -> int:
     from rich.table import Table
 
@@ -138,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="the layers of a network and their parameters")
     summary.set_defaults(command=_summary)
     summary.add_argument("model", metavar="MODEL", help="such as vgg19")
+
+    list_devices = commands.add_parser("devices", help="which backends can be used on this machine, and why not")
+    list_devices.set_defaults(command=_devices)
 
     check = commands.add_parser("check", help="check the gradients of every function and layer, and print a table")
     check.set_defaults(command=_check)

@@ -2,13 +2,19 @@
 
 from typing import Any
 
-import numpy
+from minidl.backend import Array, get_backend
+from minidl.tensor import Tensor
 
 
 def correct(predicted: Any, target: Any) -> int:
     """How many rows of predictions (n, classes) have their largest number where the one-hot targets have theirs."""
+    return int(count_correct(predicted, target))
+
+
+def count_correct(predicted: Any, target: Any) -> Array:
+    """What correct() counts, as an array of one number: on a GPU, nobody waits for it until it is read."""
     predicted, target = _rows("correct", predicted, target)
-    return int((predicted.argmax(-1) == target.argmax(-1)).sum())
+    return (predicted.argmax(-1) == target.argmax(-1)).sum()
 
 
 def accuracy(predicted: Any, target: Any) -> float:
@@ -19,8 +25,10 @@ def accuracy(predicted: Any, target: Any) -> float:
     return correct(predicted, target) / len(target)
 
 
-def _rows(metric: str, *inputs: Any) -> list[numpy.ndarray[Any, Any]]:
-    arrays = [numpy.asarray(x) for x in inputs]
+def _rows(metric: str, *inputs: Any) -> list[Array]:
+    """The inputs as arrays on the backend of the tensors among them."""
+    backend = next((x.backend for x in inputs if isinstance(x, Tensor)), get_backend("cpu"))
+    arrays = [backend.asarray(x.array if isinstance(x, Tensor) else x) for x in inputs]
     predicted, target = arrays
     if predicted.ndim != 2 or predicted.shape != target.shape:
         raise ValueError(f"{metric}: expected predictions and targets (n, classes), got {predicted.shape} and "

@@ -1,11 +1,12 @@
 """Backends: which array library and kernels they name, and what they say when something is missing."""
 
-import importlib.util
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from minidl.backend import default_backend, get_backend, use_backend
+from minidl.backend import get_backend, use_backend, why_unusable
 from minidl.tensor import Tensor
 
 
@@ -23,12 +24,53 @@ def test_unknown_backend_lists_the_known_ones():
         get_backend("tpu")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")
-def test_gpu_without_cupy_says_what_is_missing():
-    for attempt in [get_backend, use_backend, lambda name: Tensor([1.0], name)]:
-        with pytest.raises(ImportError, match="backend 'gpu' needs cupy, which is not installed"):
-            attempt("gpu")
-    assert default_backend().name == "cpu"
+class NoDriver(Exception):
+    """CuPy's error of that case."""
+
+
+def cupy_with(count=1, cuda=13000, capability=(9, 0)):
+    """CuPy on some machine, as far as it is asked before anything is computed; count may be an error."""
+
+    def device_count():
+        if isinstance(count, Exception):
+            raise count
+        return count
+
+    runtime = SimpleNamespace(
+        CUDARuntimeError=NoDriver,
+        getDeviceCount=device_count,
+        getDeviceProperties=lambda number: {"name": b"Card", "major": capability[0], "minor": capability[1]},
+        runtimeGetVersion=lambda: cuda,
+    )
+    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
+
+
+@pytest.mark.parametrize(
+    ("cupy", "problem"),
+    [
+        (None, r"CuPy is missing \(.*\); install it with: pip install 'minidl\[gpu\]'"),
+        (cupy_with(NoDriver("insufficient")), r"there is no driver of .* that fits this CuPy \(insufficient\)"),
+        (cupy_with(0), "there is no NVIDIA GPU"),
+        (cupy_with(capability=(7, 0)), r"Card has compute capability 7\.0, and this CuPy needs 7\.5"),
+        (cupy_with(cuda=12090, capability=(3, 5)), r"Card has compute capability 3\.5, and this CuPy needs 5\.0"),
+    ],
+    ids=["no CuPy", "no driver", "no GPU", "old card", "old card, CUDA 12"],
+)
+def test_a_gpu_that_cannot_be_used_says_what_is_missing(cupy, problem, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(ImportError, match=rf"^backend 'gpu' cannot be used: {problem}.*Backend 'cpu' works$"):
+        get_backend.__wrapped__("gpu")  # a backend that was found once is remembered
+
+
+@pytest.mark.parametrize("cupy", [cupy_with(), cupy_with(cuda=12090, capability=(5, 2)), cupy_with(cuda=14000)])
+def test_a_gpu_that_can_be_used(cupy, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    assert why_unusable("gpu") is None
+    assert get_backend.__wrapped__("gpu").xp is cupy
+
+
+def test_backends_without_needs_can_always_be_used():
+    assert [why_unusable(name) for name in ["reference", "cpu"]] == [None, None]
 
 
 def test_missing_kernels_are_named():

@@ -10,6 +10,7 @@ import pytest
 from tiny_command import tiny
 
 from minidl import BatchNorm, Chain, cli, flatten, recipe
+from minidl.backend import get_backend
 from minidl.data import cifar10
 from minidl.data.download import DownloadError
 from minidl.ops.compiling import Progress
@@ -235,6 +236,16 @@ def test_an_error_inside_a_layer_names_the_layer(capsys, monkeypatch):
 
 def test_the_gpu_is_refused_where_there_is_none(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
-    recipe.get_backend.cache_clear()
-    assert "backend 'gpu' needs cupy" in said_by(capsys, *RUN, "--backend", "gpu", code=1)
+    monkeypatch.setattr(recipe, "get_backend", get_backend.__wrapped__)  # which remembers nothing
+    assert "'gpu' cannot be used: CuPy is missing" in said_by(capsys, *RUN, "--backend", "gpu", code=1)
     assert not (tmp_path / "runs").exists()
+    rows = said_by(capsys, "devices").splitlines()
+    assert [row.split()[1:4:2] for row in rows if "CuPy" in row] == [["gpu", "no"]]
+
+
+@pytest.mark.gpu
+def test_devices_are_listed(capsys):
+    rows = said_by(capsys, "devices").splitlines()
+    assert [row.split()[1:4:2] for row in rows if "CuPy" in row or "Num" in row] == [
+        ["reference", "yes"], ["cpu", "yes"], ["gpu", "yes"],
+    ]  # fmt: skip

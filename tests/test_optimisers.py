@@ -92,7 +92,7 @@ def take_steps(optimiser, start, gradients, rates, backend="cpu"):
     return x.numpy()
 
 
-@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("backend", ["cpu", "reference", pytest.param("gpu", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)], ids=["float64", "float32"])
 @pytest.mark.parametrize(("optimiser", "formula", "settings"), CASES, ids=name)
 def test_follows_its_formula_while_the_learning_rate_changes(optimiser, formula, settings, dtype, tolerance, backend):

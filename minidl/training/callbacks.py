@@ -19,9 +19,12 @@ from minidl.training.run_folder import RunFolder
 
 
 class ProgressDisplay(Callback):
-    """A bar with loss, accuracy, images/s and time left; where output is no terminal, a line every half minute."""
+    """A bar with loss, accuracy, images/s and time left; where output is no terminal, a line every half minute.
 
-    LINE_EVERY = 30.0  # seconds
+    Figures are asked for no more often than they are shown: on a GPU, to read them is to wait for it.
+    """
+
+    LINE_EVERY, BAR_EVERY = 30.0, 0.5  # seconds
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -31,7 +34,7 @@ class ProgressDisplay(Callback):
             console=console, transient=True,
         )  # fmt: skip
         self.task: TaskID | None = None
-        self.last_line = time.monotonic()
+        self.last_shown = float("-inf") if console.is_terminal else time.monotonic()
 
     def __enter__(self) -> ProgressDisplay:
         if self.console.is_terminal:
@@ -45,19 +48,20 @@ class ProgressDisplay(Callback):
             self.bar.stop()
 
     def batch_ended(self, training: Training) -> None:
-        position, batches = training.position, len(training.data)
-        figures = _figures(training)
+        every = self.BAR_EVERY if self.console.is_terminal else self.LINE_EVERY
+        if time.monotonic() - self.last_shown < every:
+            return
+        self.last_shown = time.monotonic()
+        position, batches, figures = training.position, len(training.data), _figures(training)
+        epoch = f"{position.epoch + 1}/{training.epochs}"
         if self.console.is_terminal:
-            epoch = f"{position.epoch + 1}/{training.epochs}"
             if self.task is None:
                 self.task = self.bar.add_task("", total=batches, completed=position.batch, epoch=epoch, figures=figures)
             self.bar.update(self.task, completed=position.batch, epoch=epoch, figures=figures)
-        elif time.monotonic() - self.last_line >= self.LINE_EVERY:
-            self.last_line = time.monotonic()
+        else:
             left = position.totals.seconds / position.batch * (batches - position.batch)
             self.console.print(
-                f"epoch {position.epoch + 1}/{training.epochs}  batch {position.batch}/{batches}  {figures}  "
-                f"{_clock(left)} left in this epoch",
+                f"epoch {epoch}  batch {position.batch}/{batches}  {figures}  {_clock(left)} left in this epoch",
                 soft_wrap=True,
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 
+from minidl.backend import get_backend
 from minidl.layers.chain import Chain
 from minidl.layers.layer import Layer, name_of
 from minidl.modes import no_grad, training_mode
@@ -26,7 +27,7 @@ def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) 
     """Name the step and the first layer whose numbers are not finite, for a loss that is not."""
     start = f"step {optimiser.steps + 1}: the loss is {loss}. "
     remedy = f"Lower the learning rate (now {optimiser.learning_rate:g}), or normalise with BatchNorm"
-    if not numpy.isfinite(numpy.asarray(x)).all():
+    if not numpy.isfinite(get_backend("cpu").asarray(x)).all():
         return start + "The input itself holds numbers that are not finite: look at the data"
     broken = first_broken_parameter(model)
     if broken is not None:
@@ -48,7 +49,7 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
     x is a batch of at least two inputs (n, ...). The signal is how much the numbers differ from image to image: the
     standard deviation over the batch, averaged over everything else.
     """
-    at_start = _signal(numpy.asarray(x))
+    at_start = _signal(get_backend("cpu").asarray(x))
     for i, layer, y in _outputs(model, x, step):
         if _signal(y) < DEAD * at_start and isinstance(layer, Layer):
             return (

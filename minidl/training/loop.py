@@ -12,16 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from minidl.backend import Array, Backend, default_backend
 from minidl.layers.chain import Chain
-from minidl.metrics import correct
+from minidl.layers.layer import Layer
+from minidl.metrics import count_correct
 from minidl.modes import evaluation_mode, no_grad, training_mode
 from minidl.optimisers import Optimiser
 from minidl.schedules import Schedule
 from minidl.tensor import Tensor
 from minidl.training.data_loader import DataLoader
+from minidl.training.device_input import on_backend
 from minidl.training.diagnosis import NotFiniteError, explain_not_finite
 
 Loss = Callable[[Tensor, Any], Tensor]  # loss(predicted, target)
+LOOK_EVERY = 50  # steps, at the losses on a GPU
 
 
 def epochs(count: int) -> Iterator[int]:
@@ -34,25 +38,56 @@ def epochs(count: int) -> Iterator[int]:
 def train(loss: Callable[..., Tensor], params: Mapping[str, Tensor], data: Iterable[Any], optimiser: Optimiser) -> None:
     """One pass over `data`, as Flux's train!: each batch (x, y) goes through loss(x, y), backward and the optimiser.
 
-    Raises NotFiniteError when the loss is nan or infinite, before the parameters are touched.
+    Raises NotFiniteError when the loss is nan or infinite: before the parameters are touched, or, on a GPU, which is
+    not waited for in every step, a few batches later.
     """
+    watch = LossWatch()
     for number, batch in enumerate(data, 1):
         with training_mode(optimiser.steps):
             value = loss(*batch) if isinstance(batch, tuple) else loss(batch)
-        if not math.isfinite(value.item()):
-            raise NotFiniteError(f"train: the loss of batch {number} is {value.item()}; lower the learning rate "
-                                 f"(now {optimiser.learning_rate}) or look for bad data")  # fmt: skip
+        _check(watch.add(value), f"of batch {number}", optimiser)
         value.backward()
         optimiser.step(params)
+    _check(watch.look(), f"of one of the last {LOOK_EVERY} batches", optimiser)
+
+
+def _check(broken: float | None, where: str, optimiser: Optimiser) -> None:
+    if broken is not None:
+        raise NotFiniteError(f"train: the loss {where} is {broken}; lower the learning rate "
+                             f"(now {optimiser.learning_rate}) or look for bad data")  # fmt: skip
+
+
+class LossWatch:
+    """Notices a loss that is not finite.
+
+    In the computer's own memory at once. A GPU works through a queue: reading a number means to wait until it is empty,
+    and then to fill it again. So losses are added up there, and the sum, which stays nan once a loss was, is read every
+    LOOK_EVERY steps.
+    """
+
+    def __init__(self) -> None:
+        self.unseen: Array | float = 0.0
+        self.steps = 0
+
+    def add(self, loss: Tensor) -> float | None:
+        """A number that is not finite, if one is noticed now."""
+        self.unseen = loss.item() if loss.backend.is_host else self.unseen + loss.array
+        self.steps += 1
+        return self.look() if loss.backend.is_host or self.steps % LOOK_EVERY == 0 else None
+
+    def look(self) -> float | None:
+        """add() without a further loss."""
+        value, self.unseen = float(self.unseen), 0.0
+        return None if math.isfinite(value) else value
 
 
 def evaluate(model: Callable[[Any], Tensor], loss: Loss, data: Iterable[Any]) -> dict[str, float]:
     """{"loss", "accuracy"} over all samples of `data`, batches (x, one-hot y), in evaluation mode."""
     total = Totals()
     with no_grad(), evaluation_mode():
-        for x, y in data:
+        for x, y in on_backend(data, _backend_of(model)):
             predicted = model(x)
-            total.add(loss(predicted, y).item(), correct(predicted, y), len(y))
+            total.add(loss(predicted, y), predicted, y)
     if not total.samples:
         raise ValueError("evaluate: expected at least one batch, got none")
     return total.means()
@@ -60,20 +95,30 @@ def evaluate(model: Callable[[Any], Tensor], loss: Loss, data: Iterable[Any]) ->
 
 @dataclass
 class Totals:
-    """Sums over samples, from which means are taken at the end."""
+    """Sums over samples, from which means are taken at the end.
+
+    On a GPU, loss and correct are arrays of one number there, until somebody asks for plain numbers.
+    """
 
     samples: int = 0
-    loss: float = 0.0
-    correct: int = 0
+    loss: float | Array = 0.0
+    correct: int | Array = 0
     seconds: float = 0.0
 
-    def add(self, mean_loss: float, correct: int, samples: int) -> None:
-        self.samples += samples
-        self.loss += mean_loss * samples
-        self.correct += correct
+    def add(self, mean_loss: Tensor, predicted: Tensor, target: Any) -> None:
+        """One batch of predictions (n, classes), with its mean loss."""
+        value = mean_loss.item() if mean_loss.backend.is_host else mean_loss.array.astype("float64")
+        self.samples += len(target)
+        self.loss += value * len(target)
+        self.correct += count_correct(predicted, target)
+
+    def read(self) -> Totals:
+        """The same in plain numbers."""
+        return Totals(self.samples, float(self.loss), int(self.correct), self.seconds)
 
     def means(self) -> dict[str, float]:
-        return {"loss": self.loss / self.samples, "accuracy": self.correct / self.samples}
+        plain = self.read()
+        return {"loss": plain.loss / plain.samples, "accuracy": plain.correct / plain.samples}
 
 
 @dataclass
@@ -110,12 +155,14 @@ class Training:
     position: Position = field(default_factory=Position)
     first_pass: int = 0  # the number of the loader's pass that epoch 0 is
     stop: bool = False  # set by a callback: leave after this step
+    watch: LossWatch = field(default_factory=LossWatch)
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Go on from `position` to the last epoch, or until a callback sets `stop`."""
         while self.position.epoch < self.epochs and not self.stop:
             started = time.perf_counter()
-            for x, y in self.data.batches(self.first_pass + self.position.epoch, self.position.batch):
+            batches = self.data.batches(self.first_pass + self.position.epoch, self.position.batch)
+            for x, y in on_backend(batches, _backend_of(self.model)):
                 self.step(x, y)
                 self.position.totals.seconds += time.perf_counter() - started  # waiting for the batch included
                 for callback in callbacks:
@@ -135,15 +182,19 @@ class Training:
         with training_mode(optimiser.steps):
             predicted = self.model(x)
             loss = self.loss(predicted, y)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise NotFiniteError(explain_not_finite(self.model, x, value, optimiser))
+        broken = self.watch.add(loss)
+        if broken is not None:
+            raise NotFiniteError(explain_not_finite(self.model, x, broken, optimiser))
         loss.backward()
         optimiser.step(self.model.params())
         self.position.batch += 1
-        self.position.totals.add(value, correct(predicted, y), len(y))
+        self.position.totals.add(loss, predicted, y)
 
     def _finish_epoch(self) -> None:
+        broken = self.watch.look()
+        if broken is not None:
+            raise NotFiniteError(f"step {self.optimiser.steps}: a loss of the last {LOOK_EVERY} steps is {broken}; "
+                                 f"lower the learning rate (now {self.optimiser.learning_rate:g})")  # fmt: skip
         position = self.position
         row = {"epoch": position.epoch + 1, **position.totals.means()}
         if self.validation is not None:
@@ -179,3 +230,9 @@ def fit(
     training.run(callbacks)
     data.epoch += training.position.epoch
     return training.position.history
+
+
+def _backend_of(model: Callable[..., Any]) -> Backend:
+    """Where a network's parameters lie, and its batches have to come."""
+    params = model.params() if isinstance(model, Layer) else {}
+    return next((parameter.backend for parameter in params.values()), default_backend())

@@ -11,7 +11,7 @@ Every file is written beside and renamed, so that none is ever half written.
 import csv
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class RunFolder:
     def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
         """Model, optimiser with its step count, position, and the seed, from which all else follows."""
         path = self.path / "checkpoint.safetensors"
+        position = replace(position, totals=position.totals.read())
         save_checkpoint(path, model, optimiser, seed=current_seed(), position=asdict(position))
 
     def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:

@@ -22,6 +22,9 @@ def _one_thread():
     numba.set_num_threads(before)
 
 
+FAST = pytest.mark.parametrize("backend", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+
+
 def rows(cases):
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name.replace(" ", ""))
 
@@ -64,14 +67,16 @@ def test_gradients_of_the_definition(case):
     check_gradients(case, tensors(case, "reference"), order=2, directions=3, nudge=1e-5)
 
 
+@FAST
 @rows(CASES)
-def test_gradients_on_the_cpu(case):
-    check_gradients(case, tensors(case, "cpu"), order=2, directions=1, nudge=1e-5)
+def test_gradients_on_fast_backends(case, backend):
+    check_gradients(case, tensors(case, backend), order=2, directions=1, nudge=1e-5)
 
 
+@FAST
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @rows(CASES)
-def test_backends_agree(case, dtype):
-    for expected, result in zip(results(case, "reference", dtype), results(case, "cpu", dtype), strict=True):
+def test_backends_agree(case, dtype, backend):
+    for expected, result in zip(results(case, "reference", dtype), results(case, backend, dtype), strict=True):
         assert result.shape == expected.shape
         assert np.abs(result - expected).max(initial=0) <= AGREEMENT[dtype] * np.abs(expected).max(initial=0)

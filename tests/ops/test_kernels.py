@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 from minidl import functions as F
+from minidl.backend import get_backend
 from minidl.ops.blocks import FEW
-from minidl.ops.momentum.op import momentum_update
+from minidl.ops.optimiser_steps import op as steps
 from minidl.tensor import Tensor, grad
 
-BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
+BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def on_host(array):
+    return get_backend("cpu").asarray(array)
 
 
 def random(*shape, dtype=np.float32):
@@ -125,8 +130,8 @@ def test_batch_norm_is_exact_for_numbers_far_from_zero(backend):
     x = 10_000 + random(64, 3)
     ones, zeros = np.ones(3, np.float32), np.zeros(3, np.float32)
     y, mean, variance = F.batch_norm(Tensor(x, backend), Tensor(ones, backend), Tensor(zeros, backend))
-    np.testing.assert_allclose(mean, x.astype(float).mean(0), rtol=1e-6)
-    np.testing.assert_allclose(variance, x.astype(float).var(0), rtol=1e-4)
+    np.testing.assert_allclose(on_host(mean), x.astype(float).mean(0), rtol=1e-6)
+    np.testing.assert_allclose(on_host(variance), x.astype(float).var(0), rtol=1e-4)
     assert (mean.dtype, variance.dtype) == (np.float32, np.float32)
     np.testing.assert_allclose(y.numpy().std(0), 1, rtol=1e-3)
 
@@ -140,8 +145,8 @@ def test_batch_norm_is_exact_however_far_the_first_number_is_from_the_others(oth
     x[0] = first
     ones = Tensor(np.ones(3, np.float32), backend)
     _, mean, variance = F.batch_norm(Tensor(x, backend), ones, ones)
-    np.testing.assert_allclose(mean, x.astype(float).mean(0), rtol=1e-6)
-    np.testing.assert_allclose(variance, x.astype(float).var(0), rtol=1e-6)
+    np.testing.assert_allclose(on_host(mean), x.astype(float).mean(0), rtol=1e-6)
+    np.testing.assert_allclose(on_host(variance), x.astype(float).var(0), rtol=1e-6)
 
 
 @BACKENDS
@@ -239,17 +244,17 @@ def test_rates_that_cannot_be_are_refused(rate):
         F.dropout(Tensor(np.ones(3)), rate, (0, 0, 0))
 
 
-# Momentum -------------------------------------------------------------------------------------------------------------
+# Steps of optimisers: what they compute is in test_optimisers.py ------------------------------------------------------
 
 
 @BACKENDS
 @DTYPES
-def test_momentum_update_changes_parameter_and_velocity_in_place(backend, dtype):
+def test_a_step_changes_parameters_and_memories_in_place(backend, dtype):
     parameter = Tensor(np.array([[1.0, 2.0]], dtype), backend)
     gradient = Tensor(np.array([[0.5, -4.0]], dtype), backend)
-    velocity = np.array([[0.25, 1.0]], dtype)
+    velocity = get_backend(backend).asarray(np.array([[0.25, 1.0]], dtype))
     array, version = parameter.array, parameter.version
-    momentum_update(parameter, gradient, velocity, learning_rate=0.5, momentum=0.5)
+    steps.momentum([parameter], [gradient], [velocity], learning_rate=0.5, momentum=0.5)
     assert velocity.tolist() == [[-0.125, 2.5]]
     assert parameter.array is array
     assert array.tolist() == [[0.875, 4.5]]
@@ -257,17 +262,29 @@ def test_momentum_update_changes_parameter_and_velocity_in_place(backend, dtype)
 
 
 @BACKENDS
+@DTYPES
+def test_a_step_moves_any_number_of_tensors(backend, dtype):
+    """More than one launch on a GPU takes, with some larger than a block's share, some of one number and some empty."""
+    sizes = [1, 0, 5000, 2048, 3, 0, 2049, *[2] * 100]
+    values = [random(size, dtype=dtype) for size in sizes]
+    parameters = [Tensor(value.copy(), backend) for value in values]
+    steps.descent(parameters, [Tensor(2 * value, backend) for value in values], learning_rate=0.25)
+    for parameter, value in zip(parameters, values, strict=True):
+        np.testing.assert_array_equal(parameter.numpy(), value / 2)
+
+
+@BACKENDS
 @pytest.mark.parametrize("wrong", [0, 1])
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((2, 2), np.float32), ((1, 3), np.float32), ((4,), np.float32), ((2, 3), np.float64)]
 )
-def test_momentum_update_of_unlike_arrays_is_refused(shape, dtype, wrong, backend):
+def test_a_step_of_unlike_arrays_is_refused(shape, dtype, wrong, backend):
     like = [np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)]
     like[wrong] = np.ones(shape, dtype)
     parameter = Tensor(np.ones((2, 3), np.float32), backend)
     name = ["gradient", "velocity"][wrong]
-    with pytest.raises(ValueError, match=rf"momentum_update: expected a {name} like the parameter, \(2, 3\) float32"):
-        momentum_update(parameter, Tensor(like[0], backend), like[1], learning_rate=0.5, momentum=0.5)
+    with pytest.raises(ValueError, match=rf"momentum: expected a {name} like the parameter, \(2, 3\) float32"):
+        steps.momentum([parameter], [Tensor(like[0], backend)], [like[1]], learning_rate=0.5, momentum=0.5)
     assert (parameter.array == 1).all()
 
 

@@ -1,0 +1,15 @@
+"""CUDA: the reference with a thread for each number."""
+
+import numpy
+
+from minidl.backend import Array
+from minidl.ops.cuda import CudaFile, empty_like
+
+_cuda = CudaFile(__file__)
+
+
+def apply(x: Array, rate: float, key: tuple[int, int, int]) -> Array:
+    y = empty_like(x)
+    threshold, parts = numpy.uint32(rate * 2**32), (numpy.uint32(part % 2**32) for part in key)
+    _cuda.launch_each("apply<T>", x.dtype, x.size, x, y, threshold, x.dtype.type(1 - rate), *parts)
+    return y

@@ -1,0 +1,74 @@
+// One launch moves up to 96 tensors. Most parameters of a network are in few large tensors, and most tensors are small:
+// a launch for each would take longer to start than to run.
+//
+// The host hands over a table of where the tensors lie. Each block takes a chunk of one of them.
+#include "cuda.cuh"
+
+constexpr int MOST_TENSORS = 96;  // the table is an argument of the kernel, and these may take 4 KB in all
+constexpr int CHUNK = 2048;       // numbers of a tensor
+
+template <typename T>
+struct Table {
+    T* parameters[MOST_TENSORS];
+    const T* gradients[MOST_TENSORS];
+    T* memories[2][MOST_TENSORS];  // what the optimiser keeps: none, one or two for each number
+    int sizes[MOST_TENSORS];
+    int first_blocks[MOST_TENSORS];
+    int count;
+};
+
+// update(t, i) for each number i of tensor t in the block's chunk
+template <typename T, typename Update>
+__device__ void for_each_number(const Table<T>& table, Update update) {
+    int t = 0;
+    while (t + 1 < table.count && table.first_blocks[t + 1] <= blockIdx.x) ++t;
+    const int first = (blockIdx.x - table.first_blocks[t]) * CHUNK;
+    for (int i = first + threadIdx.x; i < min(first + CHUNK, table.sizes[t]); i += blockDim.x) update(t, i);
+}
+
+template <typename T>
+__global__ void descent(const Table<T> table, T learning_rate) {
+    for_each_number(table, [&](int t, int i) { table.parameters[t][i] -= learning_rate * table.gradients[t][i]; });
+}
+
+template <typename T>
+__global__ void momentum(const Table<T> table, T learning_rate, T momentum, T weight_decay) {
+    for_each_number(table, [&](int t, int i) {
+        T &parameter = table.parameters[t][i], &velocity = table.memories[0][t][i];
+        velocity = momentum * velocity - learning_rate * (table.gradients[t][i] + weight_decay * parameter);
+        parameter += velocity;
+    });
+}
+
+template <typename T>
+__global__ void nesterov(const Table<T> table, T learning_rate, T momentum) {
+    for_each_number(table, [&](int t, int i) {
+        T &parameter = table.parameters[t][i], &velocity = table.memories[0][t][i];
+        const T push = learning_rate * table.gradients[t][i];
+        parameter += momentum * momentum * velocity - (1 + momentum) * push;
+        velocity = momentum * velocity - push;
+    });
+}
+
+template <typename T>
+__global__ void rmsprop(const Table<T> table, T learning_rate, T decay, T share, T eps) {
+    for_each_number(table, [&](int t, int i) {
+        T &parameter = table.parameters[t][i], &square = table.memories[0][t][i];
+        const T gradient = table.gradients[t][i];
+        square = decay * square + share * gradient * gradient;
+        parameter -= learning_rate * gradient / (sqrt(square) + eps);
+    });
+}
+
+template <typename T>
+__global__ void adam(
+    const Table<T> table, T rate, T beta1, T share1, T beta2, T share2, T square_correction, T eps, T kept
+) {
+    for_each_number(table, [&](int t, int i) {
+        T &parameter = table.parameters[t][i], &mean = table.memories[0][t][i], &square = table.memories[1][t][i];
+        const T gradient = table.gradients[t][i];
+        mean = beta1 * mean + share1 * gradient;
+        square = beta2 * square + share2 * gradient * gradient;
+        parameter = kept * parameter - rate * mean / (sqrt(square / square_correction) + eps);
+    });
+}

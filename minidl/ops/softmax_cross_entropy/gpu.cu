@@ -1,0 +1,14 @@
+// A warp for each row of scores, see softmax/gpu.cu.
+#include "softmax/row.cuh"
+
+template <typename T>
+__global__ void forward(const T* x, const T* targets, T* losses, int rows, int classes) {
+    const int row = blockIdx.x * blockDim.y + threadIdx.y;
+    if (row >= rows) return;  // a whole warp leaves
+    const T *scores = x + row * classes, largest = row_max(scores, classes), sum = row_sum(scores, classes, largest);
+    T loss = 0;
+    for (int c = threadIdx.x; c < classes; c += LANES)
+        loss -= targets[row * classes + c] * (scores[c] - largest - log(sum));
+    loss = warp_sum(loss);
+    if (threadIdx.x == 0) losses[row] = loss;
+}

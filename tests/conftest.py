@@ -1,0 +1,51 @@
+"""What stands for the GPU. Tests marked `gpu` compute on the backend of that name:
+
+pytest           on a stand-in, which runs the CUDA source on the CPU
+pytest -m gpu    on a GPU; without one they are skipped, or fail where MINIDL_REQUIRE_GPU is set
+"""
+
+import os
+import platform
+import shutil
+import sys
+import zlib
+
+import pytest
+
+
+def _on_hardware(config):
+    return config.option.markexpr == "gpu"
+
+
+def pytest_configure(config):
+    if not _on_hardware(config):
+        from emulator import strict_cupy
+
+        sys.modules["cupy"] = strict_cupy
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") is None:
+        return
+    missing = _no_gpu() if _on_hardware(item.config) else _no_emulator()
+    if missing:
+        (pytest.fail if os.environ.get("MINIDL_REQUIRE_GPU") else pytest.skip)(missing)
+    if not _on_hardware(item.config):
+        from emulator import program, strict_cupy
+
+        # Threads run in one of three orders, always the same one in a test: a kernel must not depend on it
+        strict_cupy.settings.order = program.ORDERS[zlib.crc32(item.nodeid.encode()) % 3]
+
+
+def _no_gpu():
+    try:
+        import cupy
+    except ImportError:
+        return "needs cupy, which is not installed"
+    return None if cupy.cuda.is_available() else "needs a GPU with its driver"
+
+
+def _no_emulator():
+    if platform.machine() != "x86_64" or sys.platform != "linux":
+        return "the emulator's fibers are written for Linux on x86-64"
+    return None if shutil.which("g++") else "the emulator needs g++"
