@@ -13,4 +13,4 @@ packages = [
     for inner in ["", *find_packages(folder)]
 ]
 
-setup(packages=packages, package_dir=FOLDERS, package_data={"": ["*.cu", "*.npz", "*.md", "py.typed"]})
+setup(packages=packages, package_dir=FOLDERS, package_data={"": ["*.cu", "*.cuh", "*.npz", "*.md", "py.typed"]})

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(save_report(options.out, old or {}))
             return 0
         return run(make_settings(options), options.out, old or {"sessions": []})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
 
@@ -59,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=str(processors()),
         help="numbers of threads, as 1,2 (default: %(default)s)",
     )
+    add("--backend", choices=("cpu", "gpu"), help="what all peers compute on (default: cpu)")
     add("--data-dir", help="where CIFAR-10 is, for fit and accuracy; random images where it is not")
     add(
         "--images",

@@ -29,17 +29,17 @@ def start_up(session: Session, case: Case) -> Measurement:
             if empty:
                 shutil.rmtree(folder, ignore_errors=True)
             elif not folder.exists():
-                session.attempt(measurement, peer, _first_step, peer, case, folder)
-            seconds = session.attempt(measurement, peer, _first_step, peer, case, folder)
+                session.attempt(measurement, peer, _first_step, session, peer, case, folder)
+            seconds = session.attempt(measurement, peer, _first_step, session, peer, case, folder)
             if seconds is not None:
                 measurement.add(peer, [seconds])
     return measurement
 
 
-def _first_step(peer: str, case: Case, cache: Path) -> float:
+def _first_step(session: Session, peer: str, case: Case, cache: Path) -> float:
     cache.mkdir(exist_ok=True)
     started = time.perf_counter()
-    with start(peer, case["threads"], cache) as worker:
+    with start(peer, case["threads"], session.settings.backend, cache) as worker:
         worker.ask("prepare", kind="step", case=case)
         return time.perf_counter() - started
 
@@ -49,15 +49,15 @@ def memory(session: Session, case: Case) -> Measurement:
     measurement = Measurement("memory", case, unit="MB")
     session.end_workers()
     for peer in session.peers:
-        figures = session.attempt(measurement, peer, _memory, peer, case)
+        figures = session.attempt(measurement, peer, _memory, session, peer, case)
         if figures is not None:
             measurement.note("MB after the import", peer, figures[0])
             measurement.add(peer, [figures[1]])
     return measurement
 
 
-def _memory(peer: str, case: Case) -> tuple[float, float]:
-    with start(peer, case["threads"]) as worker:
+def _memory(session: Session, peer: str, case: Case) -> tuple[float, float]:
+    with start(peer, case["threads"], session.settings.backend) as worker:
         imported = worker.ask("memory")
         worker.ask("prepare", kind="step", case=case)
         worker.ask("turn", seconds=0.0, least=MEMORY_STEPS)

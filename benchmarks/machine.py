@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import ROOT
+from minidl.devices import describe
 from minidl.ops.threads import processors
 
 VECTOR_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine(backend: str) -> dict[str, Any]:
     cpu = _cpu_info()
     flags = (cpu.get("flags") or cpu.get("Features") or "").split()
     return {
+        **({"gpu": describe(backend)} if backend == "gpu" else {}),
         "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
         "cores": processors(),
         "vector_features": [feature for feature in VECTOR_FEATURES if feature in flags],

@@ -28,11 +28,18 @@ class WorkerError(Exception):
 class WorkerProcess:
     """One peer's process. `cache`: the folder for its compiled code, instead of the user's own."""
 
-    def __init__(self, module: str, option: str, threads: int, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        option: str,
+        threads: int,
+        backend: str = "cpu",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - close() closes it
         self.idle = {"seconds": 0.0, "cpu": 0.0}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", module, option, str(threads)],
+            [sys.executable, "-m", "benchmarks.worker", module, option, str(threads), backend],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=ROOT,
             env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **(environment or {})},
             start_new_session=True,  # so that Ctrl-C reaches only the process that measures, which ends this one
@@ -87,23 +94,23 @@ class WorkerProcess:
         return self.log.readlines()[-LOG_LINES:]
 
 
-def start(peer: str, threads: int, cache: Path | None = None) -> WorkerProcess:
+def start(peer: str, threads: int, backend: str, cache: Path | None = None) -> WorkerProcess:
     """The worker of a peer; with `cache`, compiled code is looked for and kept in that folder alone."""
     entry = PEERS[peer]
     environment = {} if cache is None else dict.fromkeys(entry.cache, str(cache))
-    return WorkerProcess(f"benchmarks.peers.{entry.module}", entry.option, threads, environment)
+    return WorkerProcess(f"benchmarks.peers.{entry.module}", entry.option, threads, backend, environment)
 
 
 class Pool:
     """The workers of several peers with one number of threads, each started when it is first asked for."""
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, backend: str) -> None:
+        self.threads, self.backend = threads, backend
         self.workers: dict[str, WorkerProcess] = {}
 
     def __getitem__(self, peer: str) -> WorkerProcess:
         if peer not in self.workers:
-            self.workers[peer] = start(peer, self.threads)
+            self.workers[peer] = start(peer, self.threads, self.backend)
         return self.workers[peer]
 
     def ask(self, peer: str, do: str, **arguments: Any) -> Any:

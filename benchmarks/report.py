@@ -38,7 +38,7 @@ def make_report(results: dict[str, Any]) -> str:
     sessions = results["sessions"]
     measurements = measurements_of(sessions)
     parts = ["# minidl against Keras and PyTorch", METHOD, sessions_table(sessions)]
-    parts += ["## Targets", targets_table(measurements_of(one for one in sessions if not one["settings"]["tiny"]))]
+    parts += ["## Targets", targets_table(measurements_of(filter(_has_targets, sessions)))]
     for subject, title in TITLES.items():
         chosen = [one for one in measurements if one.subject == subject]
         if chosen:
@@ -46,6 +46,11 @@ def make_report(results: dict[str, Any]) -> str:
             parts += [f"## {title}", *filter(None, [REMARKS.get(subject)]), make_table(chosen)]
     parts += ["## What was not measured", *_not_measured(sessions, measurements), "## Checks"]
     return "\n\n".join([*parts, *_checks(measurements)]) + "\n"
+
+
+def _has_targets(session: dict[str, Any]) -> bool:
+    """Targets are those of VGG19 on the CPU."""
+    return not session["settings"]["tiny"] and session["settings"].get("backend", "cpu") == "cpu"
 
 
 def measurements_of(sessions: Iterable[dict[str, Any]]) -> list[Measurement]:
@@ -148,7 +153,10 @@ def _checks(measurements: Sequence[Measurement]) -> Iterator[str]:
 
 def _machine(machine: dict[str, Any]) -> str:
     features = " ".join(machine["vector_features"])
-    return f"{machine['cpu']}, {machine['cores']} cores, {features}, {machine['memory_gb']} GB, {machine['system']}"
+    gpu = f"{machine['gpu']}; " if "gpu" in machine else ""
+    return (
+        f"{gpu}{machine['cpu']}, {machine['cores']} cores, {features}, {machine['memory_gb']} GB, {machine['system']}"
+    )
 
 
 def _versions(versions: dict[str, dict[str, str]]) -> str:

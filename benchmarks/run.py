@@ -16,12 +16,14 @@ from benchmarks.results import combine, save_report, save_results, to_json
 from benchmarks.session import Measurement, Session, Settings
 from benchmarks.subjects import describe, tasks
 from benchmarks.summary import ratio
+from minidl.backend import get_backend
 
 STOPPED = 130  # what a shell reports for Ctrl-C
 
 
 def run(settings: Settings, folder: Path, old: dict[str, Any]) -> int:
     """Measure, save after each case, and report; returns the exit code: 1 if a peer that is here has failed."""
+    get_backend(settings.backend)  # an ImportError here says more than each worker's
     record = _record(settings)
     _look_for_peers(settings, record["versions"], record["absent"])
     if "minidl" not in record["versions"]:
@@ -54,7 +56,7 @@ def _record(settings: Settings) -> dict[str, Any]:
     shown = asdict(settings)
     del shown["data_dir"]  # a place on this machine, which says nothing to others
     return {
-        "started": now(), "ended": now(), "revision": revision(), "machine": describe_machine(),
+        "started": now(), "ended": now(), "revision": revision(), "machine": describe_machine(settings.backend),
         "load": {"start": load(), "end": load()}, "versions": {}, "settings": shown, "absent": {}, "notes": [],
         "measurements": [],
     }  # fmt: skip
@@ -63,10 +65,10 @@ def _record(settings: Settings) -> dict[str, Any]:
 def _look_for_peers(settings: Settings, versions: dict[str, dict[str, str]], absent: dict[str, str]) -> None:
     """Sort the peers: those that can be started, with their versions, and the others, with the reason."""
     for peer in settings.peers:
-        reason = why_absent(peer)
+        reason = why_absent(peer, settings.backend)
         if reason is None:
             try:
-                with start(peer, settings.threads[-1]) as worker:
+                with start(peer, settings.threads[-1], settings.backend) as worker:
                     versions[peer] = worker.ask("versions")
                 continue
             except WorkerError as error:

@@ -32,6 +32,7 @@ class Settings:
     subjects: tuple[str, ...]
     peers: tuple[str, ...]
     threads: tuple[int, ...]
+    backend: str = "cpu"  # or "gpu", of all peers
     rounds: int = 5
     seconds: float = 1.0  # how long a turn lasts, at least
     least: int = 2  # how many calls a turn times, at least
@@ -93,7 +94,7 @@ class Session:
         """Workers for this subject. The last one's are ended: what is left over from it shall not matter."""
         if self._pool is None or self._pool_key != (subject, threads):
             self.end_workers()
-            self._pool, self._pool_key = Pool(threads), (subject, threads)
+            self._pool, self._pool_key = Pool(threads, self.settings.backend), (subject, threads)
         return self._pool
 
     def end_workers(self) -> None:

@@ -1,4 +1,4 @@
-"""The process of one peer: `python -m benchmarks.worker MODULE OPTION THREADS`, started by processes.py.
+"""The process of one peer: `python -m benchmarks.worker MODULE OPTION THREADS BACKEND`, started by processes.py.
 
 It reads commands from standard input and answers on standard output, one JSON object a line:
 
@@ -48,8 +48,8 @@ class Timed:
 class Worker:
     """The commands: each public method is one, its arguments and its result JSON."""
 
-    def __init__(self, module: str, option: str, threads: int) -> None:
-        self.peer: Peer = import_module(module).Peer(threads, option)
+    def __init__(self, module: str, option: str, threads: int, backend: str = "cpu") -> None:
+        self.peer: Peer = import_module(module).Peer(threads, option, backend)
         self.timed = Timed(lambda _: None)
 
     def versions(self) -> dict[str, str]:
@@ -80,8 +80,10 @@ class Worker:
         times: list[float] = []
         while len(times) < least or sum(times) < seconds:
             argument = self.timed.before()
+            self.peer.wait()
             started = time.perf_counter()
             result = self.timed.call(argument)
+            self.peer.wait()
             times.append(time.perf_counter() - started)
             del argument, result  # before the clock starts again
         return times
@@ -188,12 +190,12 @@ def serve(requests: IO[str], answers: IO[str], make_worker: Callable[[], Worker]
 
 
 def main() -> None:
-    module, option, threads = sys.argv[1:]
+    module, option, threads, backend = sys.argv[1:]
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     # From here on whatever a library reads or prints passes the two pipes by
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    serve(requests, answers, lambda: Worker(module, option, int(threads)))
+    serve(requests, answers, lambda: Worker(module, option, int(threads), backend))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ def devices() -> list[Device]:
     found = []
     for name in ARRAY_LIBRARIES:
         problem = why_unusable(name)
-        found.append(Device(name, problem is None, problem or _description(name)))
+        found.append(Device(name, problem is None, problem or describe(name)))
     return found
 
 
-def _description(backend: str) -> str:
+def describe(backend: str) -> str:
+    """A backend that can be used, in words."""
     if backend == "reference":
         return f"NumPy {numpy.__version__}: the definitions, slow"
     if backend == "cpu":

@@ -28,9 +28,12 @@ class Convolution(Protocol):
 
 
 class Peer(Protocol):
-    """A library. `Peer(threads, option)` is made once in a process; option chooses between its ways to compute."""
+    """A library. Peer(...) is made once in a process; option chooses between its ways to compute."""
 
-    def __init__(self, threads: int, option: str) -> None: ...
+    def __init__(self, threads: int, option: str, backend: str) -> None: ...
+
+    def wait(self) -> None:
+        """Until all work is done that was asked for: a GPU has a queue."""
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that compute."""
@@ -68,26 +71,36 @@ class Entry:
     needs_compiler: bool = False
     cache: tuple[str, ...] = ()
     by_default: bool = True
+    backends: tuple[str, ...] = ("cpu",)
 
 
+BOTH = ("cpu", "gpu")
 PEERS = {
-    "minidl": Entry("minidl", "minidl", cache=("MINIDL_CACHE_DIR", "NUMBA_CACHE_DIR")),
+    "minidl": Entry("minidl", "minidl", cache=("MINIDL_CACHE_DIR", "NUMBA_CACHE_DIR", "CUPY_CACHE_DIR"), backends=BOTH),
     "keras": Entry("Keras (TensorFlow)", "keras", "tensorflow", ("keras", "tensorflow")),
     "keras-jax": Entry("Keras (JAX)", "keras", "jax", ("keras", "jax"), by_default=False),
     "keras-torch": Entry("Keras (PyTorch)", "keras", "torch", ("keras", "torch"), by_default=False),
-    "pytorch": Entry("PyTorch", "pytorch", "eager", ("torch",)),
-    "pytorch-channels-last": Entry("PyTorch, channels_last", "pytorch", "channels-last", ("torch",)),
+    "pytorch": Entry("PyTorch", "pytorch", "eager", ("torch",), backends=BOTH),
+    "pytorch-channels-last": Entry("PyTorch, channels_last", "pytorch", "channels-last", ("torch",), backends=BOTH),
     "pytorch-compile": Entry(
-        "PyTorch, torch.compile", "pytorch", "compile", ("torch",), True, cache=("TORCHINDUCTOR_CACHE_DIR",)
+        "PyTorch, torch.compile",
+        "pytorch",
+        "compile",
+        ("torch",),
+        True,
+        cache=("TORCHINDUCTOR_CACHE_DIR",),
+        backends=BOTH,
     ),
 }
 INSTALL = {"jax": "pip install jax"}
 EXTRA = 'pip install -e ".[bench]"'
 
 
-def why_absent(name: str) -> str | None:
+def why_absent(name: str, backend: str = "cpu") -> str | None:
     """Why that peer cannot be measured here, and what would help; None if it can."""
     entry = PEERS[name]
+    if backend not in entry.backends:
+        return f"it is compared on {' and '.join(entry.backends)} only"
     for package in entry.packages:
         if find_spec(package) is None:
             return f"{package} is not installed: {INSTALL.get(package, EXTRA)}"

@@ -31,12 +31,15 @@ SET_THREADS = {"tensorflow": set_tensorflow_threads, "jax": set_jax_threads, "to
 
 
 class Peer:
-    def __init__(self, threads: int, option: str) -> None:
+    def __init__(self, threads: int, option: str, backend: str) -> None:
         os.environ["KERAS_BACKEND"] = self.backend = option
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by itself on processors without AVX-512, but faster
         SET_THREADS[option](threads)
         self.keras = import_module("keras")  # it reads the backend when it is imported
+
+    def wait(self) -> None:
+        """Nothing to wait for: calls end with a result on the host."""
 
     def versions(self) -> dict[str, str]:
         return {"keras": self.keras.__version__, self.backend: import_module(self.backend).__version__}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import import_module
 from typing import Any
 
 import minidl
 from benchmarks import networks as n
 from minidl import BatchNorm, Chain, Conv, Dense, Dropout, MaxPool, Tensor, flatten, no_grad, relu, training_mode
+from minidl.backend import get_backend
 from minidl.data import DataLoader, onehotbatch
 from minidl.functions import identity
 from minidl.layers import he_normal
@@ -37,11 +38,17 @@ def make_chain(network: n.Network) -> Chain:
 
 
 class Peer:
-    def __init__(self, threads: int, option: str) -> None:
+    def __init__(self, threads: int, option: str, backend: str) -> None:
         minidl.set_threads(threads)
+        minidl.use_backend(backend)  # of all tensors that are made in this process
+        self.backend = get_backend(backend)
+
+    def wait(self) -> None:
+        self.backend.synchronise()
 
     def versions(self) -> dict[str, str]:
-        return {"minidl": minidl.__version__} | {package: version(package) for package in ("numba", "numpy")}
+        packages = ["numba", "numpy"] if self.backend.is_host else [self.backend.xp.__name__, "numpy"]
+        return {"minidl": minidl.__version__} | {package: import_module(package).__version__ for package in packages}
 
     def build(self, network: n.Network, weights: n.Weights | None) -> None:
         self.model = make_chain(network)
@@ -50,7 +57,7 @@ class Peer:
         self.optimiser = Momentum(n.LEARNING_RATE, n.MOMENTUM)
 
     def take(self, images: n.Array, labels: n.Array) -> None:
-        self.x, self.y = images, onehotbatch(labels, range(n.CLASSES))
+        self.x, self.y = map(self.backend.asarray, (images, onehotbatch(labels, range(n.CLASSES))))
 
     def forward(self) -> n.Array:
         with no_grad():

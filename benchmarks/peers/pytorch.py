@@ -53,11 +53,16 @@ def set_weights(module: Module, layer: int, weights: n.Weights) -> None:
 
 
 class Peer:
-    def __init__(self, threads: int, option: str) -> None:
+    def __init__(self, threads: int, option: str, backend: str) -> None:
         torch.set_num_threads(threads)
+        self.device = "cuda" if backend == "gpu" else "cpu"
         self.compiled = option == "compile"
         self.layout = torch.channels_last if option == "channels-last" else torch.contiguous_format
         self.loss = nn.CrossEntropyLoss()
+
+    def wait(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}
@@ -68,7 +73,7 @@ class Peer:
         if weights is not None:
             for i, module in enumerate(self.layers):
                 set_weights(module, i, weights)
-        self.model = nn.Sequential(*chain.from_iterable(groups)).to(memory_format=self.layout)
+        self.model = nn.Sequential(*chain.from_iterable(groups)).to(self.device, memory_format=self.layout)
         if self.compiled:
             torch._dynamo.reset()  # else a batch of another size makes it compile for sizes in general
             self.run = torch.compile(self.model, dynamic=False)
@@ -78,12 +83,12 @@ class Peer:
 
     def take(self, images: n.Array, labels: n.Array) -> None:
         self.x = self._images(images)
-        self.y = torch.from_numpy(labels)
+        self.y = torch.from_numpy(labels).to(self.device)
 
     def forward(self) -> n.Array:
         self._set_training(False)
         with torch.inference_mode():
-            scores: n.Array = self.run(self.x).numpy()
+            scores: n.Array = self.run(self.x).cpu().numpy()
         return scores
 
     def step(self) -> float:
@@ -92,17 +97,17 @@ class Peer:
 
     def weight(self, layer: int) -> n.Array:
         weight = self.layers[layer].weight.detach()
-        copied: n.Array = weight.permute(TO_MINIDL[weight.ndim]).numpy().copy()
+        copied: n.Array = weight.permute(TO_MINIDL[weight.ndim]).cpu().numpy().copy()
         return copied
 
     def fit(self, images: n.Array, labels: n.Array, batch: int) -> None:
         self._set_training(True)
-        x, y = self._images(images), torch.from_numpy(labels)
-        for chosen in torch.randperm(len(y)).split(batch):
+        x, y = self._images(images), torch.from_numpy(labels).to(self.device)
+        for chosen in torch.randperm(len(y), device=self.device).split(batch):
             self._step(x[chosen].contiguous(memory_format=self.layout), y[chosen])
 
     def convolution(self, case: n.ConvCase) -> Convolution:
-        return Convolution(case, self.layout)
+        return Convolution(case, self.layout, self.device)
 
     def _step(self, x: Any, y: Any) -> float:
         self.optimiser.zero_grad(set_to_none=True)
@@ -112,7 +117,7 @@ class Peer:
         return float(loss.detach())
 
     def _images(self, images: n.Array) -> Any:
-        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
+        return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
 
     def _set_training(self, training: bool) -> None:
         if self.model.training != training:  # it walks through all modules, which takes time in itself
@@ -120,13 +125,13 @@ class Peer:
 
 
 class Convolution:
-    def __init__(self, case: n.ConvCase, layout: Any) -> None:
+    def __init__(self, case: n.ConvCase, layout: Any, device: str) -> None:
         arrays = case.arrays()
         modules = list(make_modules(n.Conv(case.inputs, case.outputs)))
         set_weights(modules[0], 0, {f"layers.0.{name}": arrays[name] for name in ("weight", "bias")})
         self.conv = modules[0]
-        self.run = nn.Sequential(*modules).to(memory_format=layout)
-        x, dy = (torch.from_numpy(arrays[name]).permute(0, 3, 1, 2) for name in ("x", "dy"))
+        self.run = nn.Sequential(*modules).to(device, memory_format=layout)
+        x, dy = (torch.from_numpy(arrays[name]).to(device).permute(0, 3, 1, 2) for name in ("x", "dy"))
         self.x = x.contiguous(memory_format=layout).requires_grad_(case.needs_input_gradient)
         self.dy = dy.contiguous(memory_format=layout)
 
@@ -144,4 +149,4 @@ class Convolution:
             found |= {"dweight": self.conv.weight.grad.permute(TO_MINIDL[4]), "dbias": self.conv.bias.grad}
         if self.x.grad is not None:
             found["dx"] = self.x.grad.permute(0, 2, 3, 1)
-        return {name: tensor.numpy() for name, tensor in found.items()}
+        return {name: tensor.cpu().numpy() for name, tensor in found.items()}

@@ -6,13 +6,16 @@ import numpy as np
 
 
 class Peer:
-    def __init__(self, threads, option):
-        self.option = option
+    def __init__(self, threads, option, backend):
+        self.option, self.backend, self.waits = option, backend, 0
         print("a library that greets")
         os.system("echo a program that greets")
 
     def versions(self):
         return {"fake": "1.0"}
+
+    def wait(self):
+        self.waits += 1
 
     def build(self, network, weights):
         self.network, self.steps = network, 0

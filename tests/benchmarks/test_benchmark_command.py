@@ -1,6 +1,7 @@
 """python -m benchmarks: from the command line to the files, with minidl alone and a tiny network."""
 
 import json
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -9,6 +10,7 @@ from benchmarks import peers, run
 from benchmarks.__main__ import main, make_parser, make_settings
 from benchmarks.session import Measurement
 from benchmarks.subjects import SUBJECTS, tasks
+from minidl.backend import get_backend
 
 TINY = ["--tiny", "--quick", "--rounds", "1", "--seconds", "0", "--peers", "minidl", "--threads", "1"]
 
@@ -59,6 +61,18 @@ def test_wrong_usage(wrong, capsys):
         main(wrong)
     assert stopped.value.code == 2
     assert f"'{wrong[-1]}'" in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_missing_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(run, "get_backend", get_backend.__wrapped__)
+    assert main(["step", *TINY, "--backend", "gpu", "--out", str(tmp_path)]) == 1
+    assert "benchmarks: backend 'gpu' cannot be used: CuPy is missing" in capsys.readouterr().err
+
+
+def test_keras_is_compared_on_the_cpu_only():
+    assert settings("--backend", "gpu").backend == "gpu"
+    assert peers.why_absent("keras", "gpu") == "it is compared on cpu only"
 
 
 def test_a_report_of_nothing_is_an_error(tmp_path, capsys):

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import networks
 from benchmarks.peers.minidl import Peer, make_chain
+from minidl import use_backend
 from minidl.models import vgg19
 
 
@@ -37,9 +38,14 @@ def test_nothing_random_is_left_without_dropout():
     assert networks.ends(networks.NETWORKS["tiny"]) == {"first": 0, "last": 8}
 
 
-def test_a_step_learns_and_scores_do_not_depend_on_dropout():
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def peer(request):
+    with use_backend("cpu"):  # a peer sets the backend for its process
+        yield Peer(1, "", request.param)
+
+
+def test_a_step_learns_and_scores_do_not_depend_on_dropout(peer):
     network = networks.NETWORKS["tiny"]
-    peer = Peer(1, "")
     peer.build(network, networks.initial_weights(network))
     peer.take(*networks.random_batch(16))
     scores = peer.forward()
@@ -47,13 +53,15 @@ def test_a_step_learns_and_scores_do_not_depend_on_dropout():
     np.testing.assert_array_equal(scores, peer.forward())
     before = peer.weight(0)
     assert peer.step() > 0
+    peer.wait()
     assert not np.array_equal(before, peer.weight(0))
+    assert peer.versions().keys() > {"minidl", "numpy"}
 
 
-def test_a_convolution_has_all_outputs():
+def test_a_convolution_has_all_outputs(peer):
     first, second = networks.convolutions(networks.NETWORKS["tiny"], batch=2)
     for case, names in ((first, {"y", "dweight", "dbias"}), (second, {"y", "dx", "dweight", "dbias"})):
-        convolution = Peer(1, "").convolution(case)
+        convolution = peer.convolution(case)
         result = convolution.forward()
         convolution.backward(result)
         assert convolution.arrays(result).keys() == names

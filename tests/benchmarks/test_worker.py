@@ -13,7 +13,7 @@ HERE = {"PYTHONPATH": str(Path(__file__).parent)}
 
 
 def make_worker(option=""):
-    return WorkerProcess("fake_peer", option, 1, HERE)
+    return WorkerProcess("fake_peer", option, 1, "cpu", HERE)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,8 @@ def test_a_library_that_cannot_be_imported_is_an_error():
 
 
 def test_a_dropped_worker_is_started_again(monkeypatch):
-    monkeypatch.setattr("benchmarks.processes.start", lambda peer, threads: make_worker())
-    pool = Pool(1)
+    monkeypatch.setattr("benchmarks.processes.start", lambda peer, threads, backend: make_worker())
+    pool = Pool(1, "cpu")
     first = pool["fake"]
     assert pool["fake"] is first
     pool.drop("fake")

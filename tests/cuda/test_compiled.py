@@ -1,12 +1,17 @@
 """The .cu files become machine code for every kind of card, without a GPU, and fit into its registers and memory."""
 
 import pytest
+from conftest import skip_or_fail
 from kernel_list import CUDA_FILES, kernels_of
 from nvrtc import ARCHITECTURES, compile_kernels, library
 
 from minidl.backend import get_backend
 
-needs_nvrtc = pytest.mark.skipif(library() is None, reason="needs the wheel nvidia-cuda-nvrtc")
+
+@pytest.fixture(autouse=True)
+def _compiler():
+    if library() is None:
+        skip_or_fail("needs the wheel nvidia-cuda-nvrtc")
 
 
 def source_of(path):
@@ -22,7 +27,6 @@ def test_every_kernel_is_in_the_list():
         assert len(names) == path.read_text(encoding="utf-8").count("__global__") > 0
 
 
-@needs_nvrtc
 @pytest.mark.gpu
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("path", CUDA_FILES, ids=lambda path: path.parent.name)
@@ -33,7 +37,6 @@ def test_kernels_fit_a_card(path, architecture):
         assert takes.shared_bytes <= 48 * 1024, kernel
 
 
-@needs_nvrtc
 def test_the_compiler_names_the_file_and_line_of_a_mistake():
     with pytest.raises(ValueError, match=r"gpu\.cu\(2\): error: .*nonsense"):
         compile_kernels("template <typename T>\n__global__ void forward() { nonsense; }", ["forward<float>"], "sm_80")

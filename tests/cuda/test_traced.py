@@ -37,14 +37,3 @@ def test_kernels_keep_within_their_arrays_and_out_of_races(path):
         for cost in of_lines:
             assert cost.turns <= 2, (kernel, cost)
             assert cost.sectors <= 5, (kernel, cost)
-
-
-def table():
-    """docs/gpu.md's rows: for each kernel, the dearest of its accesses to global and to shared memory."""
-    for path in CUDA_FILES:
-        for kernel, costs in sorted(traced(path).items()):
-            cells = []
-            for space, price in [("global", lambda cost: cost.sectors), ("shared", lambda cost: cost.turns)]:
-                worst = max((cost for cost in costs if cost.space == space), key=price, default=None)
-                cells.append("" if worst is None else f"{price(worst):.1f}, {worst.line}")
-            yield f"| {path.parent.name} | `{kernel.split('<')[0]}` | {' | '.join(cells)} |"

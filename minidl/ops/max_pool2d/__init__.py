@@ -1,1 +1,1 @@
-"""op.py says what is computed; reference.py and cpu.py say how."""
+"""op.py says what is computed; reference.py, cpu.py and gpu.cu say how."""
