@@ -1,4 +1,4 @@
-"""Compiles a CUDA source with g++ and runs its kernels on fibers: one kernel, one library.
+"""Compiles a CUDA source with g++ and runs its kernels on fibers: one kernel, one library, over a common scheduler.
 
 The source is not touched, but for declarations of shared memory, which become references into the emulator's.
 """
@@ -114,49 +114,43 @@ class Kernel:
 def compile_kernel(source: str, kernel: str, traced: bool = False) -> Kernel:
     """The kernel of that name, such as "forward<float>", in a CUDA source; KernelError when g++ does not like it."""
     text = f'#include "shim.h"\n{translated(source)}\nEMULATOR_ENTRY({kernel})\n'
-    mode = TRACED if traced else PLAIN
-    scheduler = _scheduler(traced)
-    key = hashlib.sha256(repr((text, FLAGS, mode, scheduler)).encode()).hexdigest()[:20]
-    library = CACHE / f"{key}.so"
-    if not library.exists():
-        # The calls that the sanitizer's option puts in come to trace.cpp; its own library is not linked
-        instrument = ["-fsanitize=thread"] if traced else []
-        objects = _compiled(text, [*mode, *instrument], key)
-        _run_gxx(["-shared", str(objects), *map(str, scheduler), "-ldl"], library)
-        objects.unlink()
+    # The calls that the sanitizer's option puts in come to trace.cpp; its own library is not linked
+    flags = [*TRACED, "-fsanitize=thread"] if traced else PLAIN
+    library = _library([text], flags, [str(_scheduler(traced))])
     return Kernel(ctypes.CDLL(str(library)), library, traced)
 
 
 @cache
-def _scheduler(traced: bool) -> tuple[Path, ...]:
-    files = ["scheduler.cpp", "trace.cpp"] if traced else ["scheduler.cpp"]
+def _scheduler(traced: bool) -> Path:
+    """The library that runs threads. All kernels share it, and with it the stacks of the threads."""
+    texts = [(FOLDER / name).read_text() for name in ["scheduler.cpp", *(["trace.cpp"] if traced else [])]]
+    return _library(texts, TRACED if traced else PLAIN, ["-ldl"])
+
+
+def _library(texts: list[str], flags: list[str], linked: list[str]) -> Path:
+    """A shared library of these C++ files, from the cache unless something in it is new."""
     headers = [(FOLDER / name).read_text() for name in ("shim.h", "trace.h")]
-    mode = TRACED if traced else PLAIN
-    objects = []
-    for name in files:
-        text = (FOLDER / name).read_text()
-        key = hashlib.sha256(repr((text, headers, FLAGS, mode)).encode()).hexdigest()[:20]
-        objects.append(_compiled(text, mode, key))
-    return tuple(objects)
-
-
-def _compiled(text: str, flags: list[str], key: str) -> Path:
-    target = CACHE / f"{key}.o"
-    if not target.exists():
-        CACHE.mkdir(mode=0o700, exist_ok=True)
-        source = CACHE / f"{key}.{os.getpid()}.cpp"
-        source.write_text(text)
-        _run_gxx([*flags, "-c", str(source)], target)
-        source.unlink()
-    return target
+    key = hashlib.sha256(repr((texts, headers, FLAGS, flags, linked)).encode()).hexdigest()[:20]
+    library = CACHE / f"{key}.so"
+    if library.exists():
+        return library
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        objects = []
+        for number, text in enumerate(texts):
+            source, compiled = (Path(folder, f"{number}.{ending}") for ending in ("cpp", "o"))
+            source.write_text(text)
+            _run_gxx([*flags, "-c", str(source)], compiled)
+            objects.append(str(compiled))
+        _run_gxx(["-shared", *objects, *linked], Path(folder, "library.so"))
+        os.replace(Path(folder, "library.so"), library)
+    return library
 
 
 def _run_gxx(arguments: list[str], target: Path) -> None:
-    unfinished = target.with_suffix(f".{os.getpid()}{target.suffix}")
-    result = subprocess.run(["g++", *FLAGS, *arguments, "-o", str(unfinished)], capture_output=True, text=True)
+    result = subprocess.run(["g++", *FLAGS, *arguments, "-o", str(target)], capture_output=True, text=True)
     if result.returncode:
         raise KernelError(f"g++ failed:\n{result.stderr[:4000]}")
-    os.replace(unfinished, target)
 
 
 def translated(source: str) -> str:

@@ -123,9 +123,15 @@ static void remember(Memory& memory, size_t offset, size_t bytes, bool is_write,
     }
 }
 
+static bool is_own(char* address) {
+    if (address >= stack_start && address < stack_end) return true;  // a thread's own variables
+    if (address >= own_start && address < own_end) return true;      // threadIdx
+    return address == (char*)&current || (address >= (char*)&grid && address < (char*)(&grid + 1));
+}
+
 static void access(void* address, unsigned bytes, bool is_write, void* place) {
     char* start = (char*)address;
-    if ((start >= stack_start && start < stack_end) || (start >= own_start && start < own_end)) return;
+    if (is_own(start)) return;
     Memory* memory = nullptr;
     for (Memory& candidate : memories)
         if (start >= candidate.start && start < candidate.start + candidate.bytes) memory = &candidate;
