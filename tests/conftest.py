@@ -2,6 +2,8 @@
 
 pytest           on a stand-in, which runs the CUDA source on the CPU
 pytest -m gpu    on a GPU; without one they are skipped, or fail where MINIDL_REQUIRE_GPU is set
+
+Tests marked `emulated` are about the stand-in itself.
 """
 
 import os
@@ -25,7 +27,7 @@ def pytest_configure(config):
 
 
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("gpu") is None:
+    if not any(item.get_closest_marker(name) for name in ["gpu", "emulated"]):
         return
     missing = _no_gpu() if _on_hardware(item.config) else _no_emulator()
     if missing:

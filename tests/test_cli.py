@@ -7,6 +7,7 @@ import sys
 import warnings
 
 import pytest
+from safetensors.numpy import load_file
 from tiny_command import tiny
 
 from minidl import BatchNorm, Chain, cli, flatten, recipe
@@ -14,6 +15,7 @@ from minidl.backend import get_backend
 from minidl.data import cifar10
 from minidl.data.download import DownloadError
 from minidl.ops.compiling import Progress
+from minidl.training.callbacks import ProgressDisplay
 
 RUN = ["train", "tiny", "--data", "digits", "--limit", "32", "--batch-size", "8", "--epochs", "2"]
 COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds"]
@@ -39,9 +41,11 @@ def history(folder):
 
 
 def said_by(capsys, *arguments, code=0):
-    """What the command prints, once its exit code is right: errors on stderr, and nothing else there."""
+    """What the command prints, once its exit code is right: errors on stderr, and nothing else there but the line of
+    kernels that have to be compiled first."""
     assert cli.main(arguments) == code
     out, err = capsys.readouterr()
+    err = err.replace(f"{Progress.LINE}\n", "")
     assert bool(err) == (code == 1)
     return err if code == 1 else out
 
@@ -241,6 +245,29 @@ def test_the_gpu_is_refused_where_there_is_none(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "runs").exists()
     rows = said_by(capsys, "devices").splitlines()
     assert [row.split()[1:4:2] for row in rows if "CuPy" in row] == [["gpu", "no"]]
+
+
+class InterruptOnce(ProgressDisplay):
+    """Stops after the sixth step, as Ctrl-C does."""
+
+    def batch_ended(self, training):
+        training.stop = training.optimiser.steps == 6
+
+
+@pytest.mark.gpu
+def test_training_on_the_gpu_can_be_resumed_and_evaluated(tmp_path, capsys, monkeypatch):
+    command = [*RUN, "--backend", "gpu"]
+    said_by(capsys, *command, "--out", "whole")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(recipe, "ProgressDisplay", InterruptOnce)
+        said_by(capsys, *command, "--out", "parts", code=cli.INTERRUPTED)
+    said_by(capsys, "train", "--resume", "parts")
+    rows = [[{**row, "seconds": ""} for row in history(tmp_path / name)] for name in ["whole", "parts"]]
+    assert rows[0] == rows[1]
+    whole, parts = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ["whole", "parts"])
+    assert all((whole[name] == parts[name]).all() for name in whole | parts)
+    accuracy = float(rows[0][-1]["validation_accuracy"])
+    assert f"accuracy {accuracy:.2%}" in said_by(capsys, "evaluate", "parts")
 
 
 @pytest.mark.gpu

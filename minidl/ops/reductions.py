@@ -17,7 +17,8 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (broadcast_to(dy.reshape(kept), old_shape),)
 
-    return record(x.array.sum(axes, keepdims=keepdims), (x,), backward)
+    summed = x.array.sum(axes, keepdims=keepdims) if axes else x.array.copy()  # CuPy does not promise to take ()
+    return record(summed, (x,), backward)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -44,6 +45,8 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     axes = checked_axes("max", axis, x.shape)
     if _count(x, axes) == 0:
         raise ValueError(f"max: nothing to compare over axis {axis} of shape {x.shape}")
+    if not axes:
+        return x
     y = x.array.max(axes, keepdims=True)
     winners = (x.array == y) | (x.array != x.array)  # one nan makes the result nan, which is then its doing
     shares = Tensor(winners.sum(axes, keepdims=True).astype(x.dtype), x.backend)

@@ -155,7 +155,9 @@ def _setitem(x: Tensor, key: Any, value: Operand) -> None:
             "x[...] = value: changing a tensor that requires a gradient cannot be recorded; "
             "do it inside no_grad(), or compute a new tensor with where()"
         )
-    x.array[_array_key(key, x.backend)] = value.array if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor | numpy.ndarray):
+        value = x.backend.asarray(value.array if isinstance(value, Tensor) else value)
+    x.array[_array_key(key, x.backend)] = value
     x.version += 1
 
 

@@ -116,7 +116,7 @@ def main() -> None:
     ]
     counts: dict[str, list[int]] = {}
     missed = []
-    with ProcessPoolExecutor(options.processes, max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         for mutation, how in zip(wanted, pool.map(verdict, wanted), strict=True):
             row = counts.setdefault(mutation.what, [0, 0])
             row[0] += how is not None

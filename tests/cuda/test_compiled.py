@@ -27,7 +27,6 @@ def test_every_kernel_is_in_the_list():
         assert len(names) == path.read_text(encoding="utf-8").count("__global__") > 0
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("path", CUDA_FILES, ids=lambda path: path.parent.name)
 def test_kernels_fit_a_card(path, architecture):

@@ -5,7 +5,7 @@ import pytest
 from emulator import strict_cupy as cupy
 from emulator.program import ORDERS, KernelError, translated
 
-pytestmark = pytest.mark.gpu
+pytestmark = pytest.mark.emulated
 
 
 def run(code, *arguments, block=(64,), grid=(1,), order="ascending", traced=False, kernel="kernel<float>"):

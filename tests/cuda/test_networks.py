@@ -76,6 +76,7 @@ def test_evaluation_at_one_go_is_what_the_layers_compute(pool):
         np.testing.assert_allclose(model(x).numpy(), apart, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.emulated
 def test_no_step_reads_from_the_gpu():
     minidl.seed(0)
     with use_backend("gpu"):

@@ -5,7 +5,7 @@ from emulator import strict_cupy
 from kernel_list import CUDA_FILES, kernels_of
 from kernel_runs import RUNS, agrees
 
-pytestmark = pytest.mark.gpu
+pytestmark = pytest.mark.emulated
 
 
 def traced(path):
