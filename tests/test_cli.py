@@ -30,7 +30,7 @@ def _somewhere_else(tmp_path, monkeypatch):
 
     monkeypatch.setitem(recipe.MODELS, "tiny", tiny)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cifar10, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("MINIDL_DATA", raising=False)
     monkeypatch.setattr(cifar10, "download", refused)
 
