@@ -9,7 +9,7 @@
 // a and b are views: they say where number (row, k) or (k, column) lies, or that it is 0. A row or column is called a
 // line of the view here. Finding a place takes a few divisions, so a view does it in two parts: line(i) once for each
 // thread, step(k) once for each step. NEIGHBOURS_ALONG_K says which numbers are neighbours in memory, because those are
-// what neighbouring threads must read.
+// what neighbouring threads must read. Beyond the last line a tile repeats it: what comes out there is not used.
 
 constexpr int SIDE = 64, DEPTH = 16, OWN = 4, TILE_THREADS = 256;
 constexpr int WIDTH = SIDE + 4;  // of a tile's rows: threads that write a column of it meet in fewer banks
@@ -19,10 +19,9 @@ struct TileReader {
     static constexpr int EACH = SIDE * DEPTH / TILE_THREADS;  // numbers for a thread to copy
     static constexpr int LINES = View::NEIGHBOURS_ALONG_K ? EACH : 1, STEPS = EACH / LINES;
     const View& view;
-    const int first, count;
     typename View::Line lines[LINES];
 
-    __device__ TileReader(const View& view, int first, int count) : view(view), first(first), count(count) {
+    __device__ TileReader(const View& view, int first, int count) : view(view) {
         for (int l = 0; l < LINES; ++l) lines[l] = view.line(min(first + side(l), count - 1));
     }
 
@@ -39,12 +38,9 @@ struct TileReader {
 #pragma unroll
         for (int s = 0; s < STEPS; ++s) {
             const int k = k_first + depth(s);
-            const auto step = view.step(min(k, k_end - 1));
+            const auto step = view.step(k);
 #pragma unroll
-            for (int l = 0; l < LINES; ++l) {
-                const bool inside = k < k_end && first + side(l) < count;
-                tile[depth(s)][side(l)] = inside ? view.at(lines[l], step) : T(0);
-            }
+            for (int l = 0; l < LINES; ++l) tile[depth(s)][side(l)] = k < k_end ? view.at(lines[l], step) : T(0);
         }
     }
 };

@@ -10,7 +10,7 @@ from minidl.backend import get_backend
 from minidl.modes import no_grad
 from minidl.ops.conv2d.evaluation import conv2d_batch_norm
 from minidl.ops.optimiser_steps import op as steps
-from minidl.ops.windows import HALVING
+from minidl.ops.windows import HALVING, make_windows
 from minidl.tensor import Tensor, grad
 
 
@@ -35,6 +35,7 @@ def convolutions(backend):
 
     yield from convolved(F.conv2d, (2, 7, 6, 70), (3, 3, 70, 66), pad=1)
     yield from convolved(F.conv2d_relu, (1, 8, 9, 3), (3, 2, 3, 5), stride=2, pad=(1, 0, 0, 2))
+    yield from convolved(F.conv2d, (1, 20, 20, 2), (2, 2, 2, 3))  # so many pixels that the weight's sums are long
     yield from convolved(F.conv2d_relu, (1, 8, 9, 4), (2, 3, 2, 6), dilation=(2, 1), stride=(1, 3), groups=2)
     for relu in [False, True]:
         for channels in [3, 70]:
@@ -54,6 +55,11 @@ def max_pools(backend):
     yield from differentiated(backend, lambda x: F.max_pool2d(x, (1, 2), (3, 1), (0, 1)), (2, 7, 6, 3))
     yield from differentiated(backend, lambda x: F.max_pool2d_gather(x, choice, HALVING), (2, 8, 6, 40))
     yield from differentiated(backend, lambda x: F.max_pool2d(x, (17, 18)), (1, 17, 18, 3))  # taps numbered above 255
+    centres = get_backend(backend).asarray(np.full((2, 4, 3, 5), 4, np.uint8))
+    windows = make_windows("max_pool2d", 3, 2, 1)
+    yield from differentiated(backend, lambda x: F.max_pool2d_gather(x, centres, windows), (2, 7, 6, 5))
+    equal = Tensor(np.ones((1, 4, 4, 3), np.float32), backend, requires_grad=True)
+    yield grad(F.max_pool2d(equal, 3, 1).sum(), equal)[0].numpy()
 
 
 def mean_pools(backend):
@@ -106,11 +112,15 @@ def normalised(backend):
 
     yield from differentiated(backend, with_statistics, (300, 40), (40,), (40,), dtype=np.float64)
     yield from differentiated(backend, alone, (2, 3, 5, 70), (70,), (70,), dtype=np.float64)
+    ones, zeros = (Tensor(make(2), backend, requires_grad=True) for make in (np.ones, np.zeros))
+    y, *_ = F.batch_norm(Tensor(np.ones((3, 2)), backend), ones, zeros, relu=True)  # exactly 0, which relu cuts off
+    yield grad(y.sum(), zeros)[0].numpy() + 1
 
 
 def softmaxes(backend):
     yield from differentiated(backend, F.softmax, (20, 40))
     yield from differentiated(backend, F.logsoftmax, (20, 40))
+    yield from differentiated(backend, F.softmax, (3, 1))
 
 
 RUNS = {

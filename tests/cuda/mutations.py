@@ -8,9 +8,10 @@ numbers. What is not noticed is printed: it is a gap in the checks, or makes no 
 """
 
 import argparse
+import multiprocessing
 import re
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,10 @@ CHANGES = [
     ("condition swapped", r" && ", " || "),
     ("index shifted", r"\[([^][]+)\](?! *[;=]?\w* *,)", r"[\1 + 1]"),
 ]
-DECLARATION = re.compile(r"^\s*(//|#|template|static|constexpr|using|__shared__)|^struct|^\w[^;]*\[\w+\];")
+PATIENCE = 300  # seconds
+DECLARATION = re.compile(
+    r"^\s*(//|#|template|static|constexpr|using|__shared__)|^struct|^\w[^;]*\[\w+\];|^\s*(T|double|typename \S+) \w+\["
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,21 @@ def verdict(mutation: Mutation) -> str | None:
         Path.read_text = read_text
 
 
+def verdict_of_child(mutation: Mutation) -> str | None:
+    """verdict() in a process of its own, which a spoiled kernel may take down or keep for ever."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=lambda: sender.send(verdict(mutation)))
+    child.start()
+    sender.close()
+    try:
+        return receiver.recv() if receiver.poll(PATIENCE) else "does not end"
+    except EOFError:
+        return "crashes"
+    finally:
+        child.kill()
+        child.join()
+
+
 def with_op(path: Path) -> list[tuple[str, Path]]:
     """A .cu file, and the shared ones that its op is the smallest user of."""
     shared = {"row_sums": "column_sums.cuh", "dense": "products.cuh", "mean_pool2d": "cuda.cuh"}
@@ -116,8 +135,8 @@ def main() -> None:
     ]
     counts: dict[str, list[int]] = {}
     missed = []
-    with ProcessPoolExecutor(options.processes) as pool:
-        for mutation, how in zip(wanted, pool.map(verdict, wanted), strict=True):
+    with ThreadPoolExecutor(options.processes) as pool:
+        for mutation, how in zip(wanted, pool.map(verdict_of_child, wanted), strict=True):
             row = counts.setdefault(mutation.what, [0, 0])
             row[0] += how is not None
             row[1] += 1

@@ -98,6 +98,10 @@ TRACED = [
         REVERSE.replace("__syncthreads();", ""),
         r"gpu\.cu:7: race of a read with a write of row, .* op/gpu\.cu:5: thread",
     ),
+    (
+        "T own[4]; own[x[threadIdx.x] == 0 ? 4 : 0] = 1; x[threadIdx.x] = own[0];",
+        "index out of the bounds of a variable",
+    ),
     ("x[0] = threadIdx.x;", r"gpu\.cu:3: race of two writes of an array \(64,\)"),
     ("T own = x[threadIdx.x ^ 1]; x[threadIdx.x] = own;", "race of a write with a read"),
 ]

@@ -114,8 +114,8 @@ class Kernel:
 def compile_kernel(source: str, kernel: str, traced: bool = False) -> Kernel:
     """The kernel of that name, such as "forward<float>", in a CUDA source; KernelError when g++ does not like it."""
     text = f'#include "shim.h"\n{translated(source)}\nEMULATOR_ENTRY({kernel})\n'
-    # The calls that the sanitizer's option puts in come to trace.cpp; its own library is not linked
-    flags = [*TRACED, "-fsanitize=thread"] if traced else PLAIN
+    # The calls that the sanitizers' options put in come to trace.cpp; their own libraries are not linked
+    flags = [*TRACED, "-fsanitize=thread,bounds-strict", "-fno-sanitize-recover"] if traced else PLAIN
     library = _library([text], flags, [str(_scheduler(traced))])
     return Kernel(ctypes.CDLL(str(library)), library, traced)
 

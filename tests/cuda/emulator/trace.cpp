@@ -1,7 +1,8 @@
-// Looks at every access to memory. The kernel is compiled with -fsanitize=thread, which puts a call before each access;
-// the calls come here instead of to the sanitizer's library.
+// Looks at every access to memory. The kernel is compiled with -fsanitize=thread, which puts a call before each access,
+// and with -fsanitize=bounds-strict, which compares indices with the lengths of a kernel's own arrays. The calls come
+// here instead of to the sanitizers' libraries.
 //
-// - Out of bounds: an access that lies in no array and no shared variable.
+// - Out of bounds: an access that lies in no array and no shared variable, or behind the end of a variable.
 // - Race: two accesses to the same bytes, one of them a write, by two threads that no barrier keeps apart. Blocks have
 //   no order, so between blocks there is nothing that could.
 // - Cost: what the 32 threads of a warp ask for at once. Global memory is read in sectors of 32 bytes: the fewer, the
@@ -228,3 +229,6 @@ extern "C" void __tsan_write_range(void* address, size_t bytes) { emulator::acce
 extern "C" void __tsan_init() {}
 extern "C" void __tsan_func_entry(void*) {}
 extern "C" void __tsan_func_exit() {}
+extern "C" void __ubsan_handle_out_of_bounds_abort(void*, void*) {
+    emulator::fail_in_trace("index out of the bounds of a variable");
+}
