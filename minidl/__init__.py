@@ -20,16 +20,30 @@ from minidl.functions import (
 )
 from minidl.gradient_check import check_gradients
 from minidl.layers import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
     BatchNorm,
     Chain,
     Conv,
+    ConvTranspose,
     Dense,
     Dropout,
+    GlobalMaxPool,
     GlobalMeanPool,
+    GroupNorm,
     Layer,
+    LayerNorm,
     MaxPool,
     MeanPool,
+    Parallel,
+    SamePad,
     SkipConnection,
+    Upsample,
+    activations,
+    freeze,
+    testmode,
+    thaw,
+    trainmode,
 )
 from minidl.layers.moving import cpu, gpu
 from minidl.modes import no_grad, training_mode
@@ -40,8 +54,9 @@ from minidl.tensor import Tensor, grad
 __version__ = "0.1.0"
 
 __all__ = [
-    "BatchNorm", "Chain", "Conv", "Dense", "Dropout", "GlobalMeanPool", "Layer", "MaxPool", "MeanPool",
-    "SkipConnection", "Tensor", "check_gradients", "cpu", "elu", "flatten", "gelu", "gpu", "grad", "identity",
-    "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "set_threads", "sigmoid", "softmax", "softplus", "swish",
-    "tanh", "training_mode", "use_backend",
+    "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm", "Chain", "Conv", "ConvTranspose", "Dense", "Dropout",
+    "GlobalMaxPool", "GlobalMeanPool", "GroupNorm", "Layer", "LayerNorm", "MaxPool", "MeanPool", "Parallel", "SamePad",
+    "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "flatten", "freeze", "gelu",
+    "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "set_threads", "sigmoid",
+    "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode", "trainmode", "use_backend",
 ]  # fmt: skip

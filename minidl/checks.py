@@ -10,20 +10,29 @@ import numpy as np
 
 from minidl import losses
 from minidl.backend import use_backend
-from minidl.functions import add, flatten, leakyrelu, softmax, tanh
+from minidl.functions import add, flatten, leakyrelu, multiply, softmax, tanh
 from minidl.gradient_check import GradientError, check_gradients
 from minidl.gradient_examples import EXAMPLES, Example, distinct, numbers, positive
 from minidl.layers import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
     BatchNorm,
     Chain,
     Conv,
+    ConvTranspose,
     Dense,
     Dropout,
+    GlobalMaxPool,
     GlobalMeanPool,
+    GroupNorm,
     Layer,
+    LayerNorm,
     MaxPool,
     MeanPool,
+    Parallel,
+    SamePad,
     SkipConnection,
+    Upsample,
 )
 from minidl.modes import training_mode
 from minidl.tensor import Tensor
@@ -37,6 +46,15 @@ LAYERS: list[tuple[Callable[[], Layer], Any]] = [
     (lambda: MeanPool((3, 2), stride=2, pad=1), numbers(1, 5, 4, 2)),
     (lambda: GlobalMeanPool(), numbers(2, 3, 2, 2)),
     (lambda: BatchNorm(2, tanh), numbers(3, 2, 2, 2)),
+    (lambda: AdaptiveMaxPool((2, 2)), distinct(1, 5, 4, 2)),
+    (lambda: AdaptiveMeanPool((2, 3)), numbers(1, 5, 4, 2)),
+    (lambda: GlobalMaxPool(), distinct(2, 3, 2, 2)),
+    (lambda: ConvTranspose((3, 2), (4, 2), tanh, stride=2, pad=SamePad(), groups=2), numbers(1, 3, 2, 4)),
+    (lambda: GroupNorm(4, 2, tanh), numbers(2, 3, 2, 4)),
+    (lambda: LayerNorm((2, 3), tanh), numbers(3, 2, 3)),
+    (lambda: Upsample(2), numbers(1, 2, 3, 2)),
+    (lambda: Upsample(3, "bilinear"), numbers(1, 2, 3, 2)),
+    (lambda: Parallel(multiply, Dense(3, 2), Dense(3, 2, tanh)), numbers(2, 3)),
     (lambda: Dropout(0.4), numbers(3, 4)),
     (lambda: SkipConnection(Dense(3, 3, tanh), add), numbers(2, 3)),
     (lambda: Chain(Conv((3, 3), (2, 3), pad=1), BatchNorm(3, tanh), MeanPool(2), flatten, Dense(12, 3), softmax),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
+
+import numpy
 
 from minidl.layers.conv import Conv
 from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
+from minidl.modes import evaluation_mode, no_grad
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor
 
@@ -76,11 +79,54 @@ class Chain(Layer):
         *lines, last = _lines(self, "")
         return "\n".join([*lines, *_with_total(last, self)])
 
+    def outputsize(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of what comes out for an input of that shape, batch included: vgg19().outputsize((1, 32, 32, 3)).
+
+        Found by computing with zeros; the errors are those of the layers.
+        """
+        with no_grad(), evaluation_mode():
+            return self(numpy.zeros(tuple(shape), numpy.float32)).shape
+
     def _beside_parameters(self, x: Operand) -> Tensor:
         if isinstance(x, Tensor):
             return x
         tensors = self.tensors()
         return Tensor(x, next(iter(tensors.values())).backend) if tensors else Tensor(x)
+
+
+def activations(chain: Chain, x: Operand) -> tuple[Tensor, ...]:
+    """What comes out of each layer of a chain, in order: Flux's activations."""
+    x = chain._beside_parameters(x)
+    outputs = []
+    for i in range(len(chain)):
+        x = chain._call(i, x)
+        outputs.append(x)
+    return tuple(outputs)
+
+
+class Parallel(Layer):
+    """connection(layer(x), layer(x), ...): Parallel(add, Dense(2, 3), Dense(2, 3)), as in Flux.
+
+    Called with as many inputs as it has layers, each layer gets its own.
+    """
+
+    def __init__(self, connection: Callable[..., Tensor], *layers: Callable[..., Tensor]) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(f"Parallel: expected layers or functions, got {layer!r} at position {i}")
+        if not layers:
+            raise ValueError("Parallel: expected at least one layer")
+        self.connection, self.layers = connection, list(layers)
+
+    def __call__(self, *inputs: Operand) -> Tensor:
+        if len(inputs) not in (1, len(self.layers)):
+            raise ValueError(f"Parallel: expected one input or {len(self.layers)}, got {len(inputs)}")
+        given = operands("Parallel", *inputs)
+        given = given * len(self.layers) if len(given) == 1 else given
+        return self.connection(*(layer(x) for layer, x in zip(self.layers, given, strict=True)))
+
+    def code(self) -> str:
+        return f"Parallel({', '.join(name_of(part) for part in (self.connection, *self.layers))})"
 
 
 class SkipConnection(Layer):
@@ -95,6 +141,9 @@ class SkipConnection(Layer):
 
     def code(self) -> str:
         return f"SkipConnection({name_of(self.layer)}, {name_of(self.connection)})"
+
+
+CONTAINERS = (Chain, Parallel, SkipConnection)
 
 
 def _describe(x: object) -> str:
@@ -113,6 +162,12 @@ def _lines(layer: Callable[..., Any], indent: str) -> Iterator[str]:
         yield from _closed_with_comma(_lines(layer.layer, indent + "  "), layer.layer)
         yield f"{indent}  {name_of(layer.connection)},"
         yield f"{indent})"
+    elif isinstance(layer, Parallel):
+        yield f"{indent}Parallel("
+        yield f"{indent}  {name_of(layer.connection)},"
+        for inner in layer.layers:
+            yield from _closed_with_comma(_lines(inner, indent + "  "), inner)
+        yield f"{indent})"
     else:
         yield indent + name_of(layer)
 
@@ -120,7 +175,7 @@ def _lines(layer: Callable[..., Any], indent: str) -> Iterator[str]:
 def _closed_with_comma(lines: Iterator[str], layer: Callable[..., Any]) -> Iterator[str]:
     *before, last = lines
     yield from before
-    text = comment(layer) if isinstance(layer, Layer) and not isinstance(layer, Chain | SkipConnection) else ""
+    text = comment(layer) if isinstance(layer, Layer) and not isinstance(layer, CONTAINERS) else ""
     yield with_comment(last + ",", LAYER_COLUMN, text)
 
 

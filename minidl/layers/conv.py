@@ -1,4 +1,4 @@
-"""The convolutional layer."""
+"""The convolutional layers."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,10 +7,11 @@ from typing import Any
 from minidl.layers.initialisers import Initialiser, glorot_uniform
 from minidl.layers.layer import Layer, arguments
 from minidl.layers.normalisation import BatchNorm
+from minidl.layers.padding import SamePad, padding_for
 from minidl.layers.pooling import MaxPool
-from minidl.modes import is_recording, training_step
+from minidl.modes import is_recording
 from minidl.ops.conv2d.evaluation import conv2d_batch_norm
-from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv2d_relu_max_pool2d
+from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv2d_relu_max_pool2d, conv_transpose2d
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
 from minidl.ops.windows import Sizes, make_windows
@@ -22,8 +23,8 @@ class Conv(Layer):
     """Slide filters over images, (n, h, w, in) -> (n, out_h, out_w, out), then apply `activation`.
 
     Conv((3, 3), (3, 64), relu, pad=1) is Flux's Conv((3, 3), 3 => 64, relu, pad=1), except that filters are not
-    flipped: like Keras and PyTorch it computes the cross-correlation. pad is a number, (height, width) or (top,
-    bottom, left, right). weight (kh, kw, in / groups, out), drawn by `init`; bias (out,), zeros, or None.
+    flipped: like Keras and PyTorch it computes the cross-correlation. pad is a number, (height, width), (top, bottom,
+    left, right) or SamePad(). weight (kh, kw, in / groups, out), drawn by `init`; bias (out,), zeros, or None.
     """
 
     def __init__(
@@ -33,16 +34,14 @@ class Conv(Layer):
         activation: Callable[[Tensor], Tensor] = identity,
         *,
         stride: Sizes = 1,
-        pad: Sizes = 0,
+        pad: Sizes | SamePad = 0,
         dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
         init: Initialiser = glorot_uniform,
     ) -> None:
-        make_windows("Conv", size, stride, pad, dilation)  # for its checks
-        inputs, outputs = channels
-        if groups < 1 or inputs < 1 or outputs < 1 or inputs % groups or outputs % groups:
-            raise ValueError(f"Conv: expected channels (in, out) that groups={groups} divides, got {channels}")
+        make_windows("Conv", size, stride, padding_for(pad, size, dilation), dilation)  # for its checks
+        inputs, outputs = _checked_channels("Conv", channels, groups)
         weight = init((*size, inputs // groups, outputs), generator())
         self.weight = Tensor(weight, requires_grad=True)
         self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
@@ -57,7 +56,7 @@ class Conv(Layer):
         """How many of the layers that follow can be computed at one go with this one, and the function that does."""
         first = following[0] if self.activation is identity and following else None
         if isinstance(first, BatchNorm) and first.activation in (identity, relu):
-            if is_recording() or training_step() is not None:
+            if is_recording() or first.uses_batch:
                 return 0, self
             pooled = first.activation is relu and _halves(following[1:])
             return 1 + pooled, partial(self._compute_normalised, first, pooled)
@@ -78,15 +77,64 @@ class Conv(Layer):
         )  # fmt: skip
 
     def _sizes(self) -> tuple[Sizes, Sizes, Sizes, int]:
-        return self.stride, self.pad, self.dilation, self.groups
+        pad = padding_for(self.pad, self.weight.shape[:2], self.dilation)
+        return self.stride, pad, self.dilation, self.groups
 
     def code(self) -> str:
         kh, kw, inputs, outputs = self.weight.shape
-        inside = arguments(
-            (kh, kw), (inputs * self.groups, outputs), self.activation, stride=(self.stride, 1), pad=(self.pad, 0),
-            dilation=(self.dilation, 1), groups=(self.groups, 1), bias=(self.bias is not None, True),
-        )  # fmt: skip
-        return f"Conv({inside})"
+        return f"Conv({_arguments(self, (kh, kw), (inputs * self.groups, outputs))})"
+
+
+class ConvTranspose(Layer):
+    """Convolution run backwards (Zeiler et al. 2010): every pixel paints its filters, `stride` apart, into the result.
+
+    (n, h, w, in) -> (n, out_h, out_w, out), then `activation`; out_h = (h - 1) * stride + dilation * (kh - 1) + 1 - pad
+    on both sides; pad=SamePad() makes it h * stride. Arguments are Conv's. weight (kh, kw, out / groups, in).
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        channels: tuple[int, int],
+        activation: Callable[[Tensor], Tensor] = identity,
+        *,
+        stride: Sizes = 1,
+        pad: Sizes | SamePad = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        init: Initialiser = glorot_uniform,
+    ) -> None:
+        make_windows(
+            "ConvTranspose", size, stride, padding_for(pad, size, dilation, stride), dilation
+        )  # for its checks
+        inputs, outputs = _checked_channels("ConvTranspose", channels, groups)
+        self.weight = Tensor(init((*size, outputs // groups, inputs), generator()), requires_grad=True)
+        self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
+        self.activation, self.stride, self.pad, self.dilation, self.groups = activation, stride, pad, dilation, groups
+
+    def __call__(self, x: Operand) -> Tensor:
+        pad = padding_for(self.pad, self.weight.shape[:2], self.dilation, self.stride)
+        y = conv_transpose2d(x, self.weight, self.bias, self.stride, pad, self.dilation, self.groups)
+        return self.activation(y)
+
+    def code(self) -> str:
+        kh, kw, outputs, inputs = self.weight.shape
+        return f"ConvTranspose({_arguments(self, (kh, kw), (inputs, outputs * self.groups))})"
+
+
+def _arguments(layer: Conv | ConvTranspose, size: tuple[int, int], channels: tuple[int, int]) -> str:
+    return arguments(
+        size, channels, layer.activation, stride=(layer.stride, 1), pad=(layer.pad, 0), dilation=(layer.dilation, 1),
+        groups=(layer.groups, 1), bias=(layer.bias is not None, True),
+    )  # fmt: skip
+
+
+def _checked_channels(name: str, channels: tuple[int, int], groups: int) -> tuple[int, int]:
+    inputs, outputs = channels
+    if groups < 1 or inputs < 1 or outputs < 1 or inputs % groups or outputs % groups:
+        raise ValueError(f"{name}: expected channels (in, out) that groups={groups} divides, got {channels}")
+    return inputs, outputs
 
 
 def _halves(following: Sequence[Callable[..., Any]]) -> bool:

@@ -23,6 +23,8 @@ LONE_LAYER_COLUMN = 20  # where Flux starts the comment of a layer that is shown
 class Layer:
     """What all layers share. A new layer sets tensors as attributes and defines __call__ and code()."""
 
+    statistics: tuple[str, ...] = ()  # the names of tensors that follow the data and are never trained
+
     def __call__(self, x: Operand) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} does not define __call__(self, x)")
 
@@ -37,6 +39,10 @@ class Layer:
     def params(self) -> dict[str, Tensor]:
         """The tensors that are trained, by dotted name."""
         return {name: x for name, x in self.tensors().items() if x.requires_grad}
+
+    def layers_inside(self) -> Iterator[Layer]:
+        """This layer and all layers in it, each once."""
+        yield from _layers_inside(self, set())
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Copy `arrays`, named as in tensors(), into this layer; everything is checked before anything is changed."""
@@ -70,6 +76,45 @@ class Layer:
     def __repr__(self) -> str:
         """The code that makes this layer, and how many parameters that gives, in the manner of Flux."""
         return with_comment(self.code(), LONE_LAYER_COLUMN, comment(self, unsaid=" non-trainable"))
+
+
+def freeze(layer: L) -> L:
+    """Train no parameter inside from now on, as Flux's freeze!; returns the layer."""
+    for x in layer.params().values():
+        x.requires_grad, x.grad = False, None
+    return layer
+
+
+def thaw(layer: L) -> L:
+    """Train every parameter inside, as Flux's thaw!; returns the layer."""
+    for inner in layer.layers_inside():
+        for name, value in vars(inner).items():
+            if isinstance(value, Tensor) and name not in inner.statistics:
+                value.requires_grad = True
+    return layer
+
+
+def testmode(layer: L, on: bool | None = True) -> L:  # noqa: PT028 - Flux's name, and no test
+    """Let dropout and batch norm inside do what they do in evaluation, whatever happens around; returns the layer.
+
+    on=False: what they do in training. on=None: what fits, as at first. Flux's testmode!; trainmode() is the inverse.
+    """
+    return _set_active(layer, None if on is None else not on)
+
+
+testmode.__test__ = False  # type: ignore[attr-defined]  # pytest takes what is called test... for one
+
+
+def trainmode(layer: L, on: bool | None = True) -> L:
+    """Let dropout and batch norm inside do what they do in training, whatever happens around; see testmode()."""
+    return _set_active(layer, on)
+
+
+def _set_active(layer: L, active: bool | None) -> L:
+    for inner in layer.layers_inside():
+        if hasattr(inner, "active"):
+            inner.active = active
+    return layer
 
 
 def comment(layer: Layer, unsaid: str = "") -> str:
@@ -112,6 +157,20 @@ def arguments(*required: object, **optional: tuple[object, object]) -> str:
         if value != default:
             shown.append(f"{name}={name_of(value) if callable(value) else repr(value)}")
     return ", ".join(shown)
+
+
+def _layers_inside(thing: Any, seen: set[int]) -> Iterator[Layer]:
+    if isinstance(thing, Layer):
+        if id(thing) not in seen:
+            seen.add(id(thing))
+            yield thing
+            yield from _layers_inside(vars(thing), seen)
+    elif isinstance(thing, dict):
+        for value in thing.values():
+            yield from _layers_inside(value, seen)
+    elif isinstance(thing, list | tuple):
+        for value in thing:
+            yield from _layers_inside(value, seen)
 
 
 def _named_tensors(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:

@@ -1,6 +1,6 @@
 """Layers that keep the signal at a healthy size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy
 
@@ -23,7 +23,10 @@ class BatchNorm(Layer):
 
     which take their place in evaluation. Defaults and meaning are Flux's and PyTorch's: momentum 0.1 (Keras's 0.9 with
     the roles swapped), the running variance divided by n - 1, the one used in training by n (Ioffe and Szegedy 2015).
+    active=True normalises over the batch outside training too, active=False never; see testmode() and trainmode().
     """
+
+    statistics = ("mean", "variance")
 
     def __init__(
         self,
@@ -32,14 +35,19 @@ class BatchNorm(Layer):
         *,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        active: bool | None = None,
     ) -> None:
         if channels < 1:
             raise ValueError(f"BatchNorm: expected at least one channel, got {channels}")
-        self.scale = Tensor(numpy.ones(channels, numpy.float32), requires_grad=True)
-        self.shift = Tensor(numpy.zeros(channels, numpy.float32), requires_grad=True)
+        self.scale, self.shift = _scale_and_shift((channels,))
         self.mean = Tensor(numpy.zeros(channels, numpy.float32))
         self.variance = Tensor(numpy.ones(channels, numpy.float32))
-        self.activation, self.eps, self.momentum = activation, eps, momentum
+        self.activation, self.eps, self.momentum, self.active = activation, eps, momentum, active
+
+    @property
+    def uses_batch(self) -> bool:
+        """Whether the statistics are now those of the batch."""
+        return training_step() is not None if self.active is None else self.active
 
     def __call__(self, x: Operand) -> Tensor:
         (x,) = operands("BatchNorm", x)
@@ -47,7 +55,7 @@ class BatchNorm(Layer):
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"BatchNorm: expected x (..., {channels}), got {x.shape}")
         with_relu = self.activation is relu
-        if training_step() is None:
+        if not self.uses_batch:
             factor = self.scale / (self.variance + self.eps).sqrt()
             y = normalise(x, self.mean, factor, self.shift, with_relu)
         else:
@@ -61,5 +69,77 @@ class BatchNorm(Layer):
         running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype)
 
     def code(self) -> str:
-        inside = arguments(*self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1))
+        inside = arguments(
+            *self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1),
+            active=(self.active, None),
+        )  # fmt: skip
         return f"BatchNorm({inside})"
+
+
+class GroupNorm(Layer):
+    """Normalise each image of x (n, ..., channels) by itself, in `groups` of channels (Wu and He 2018).
+
+    Then scale and shift each channel, and apply `activation`: Flux's GroupNorm(channels, groups, activation). It does
+    the same in training and in evaluation, and for a batch of one.
+    """
+
+    def __init__(
+        self, channels: int, groups: int, activation: Callable[[Tensor], Tensor] = identity, *, eps: float = 1e-5
+    ) -> None:
+        if groups < 1 or channels < 1 or channels % groups:
+            raise ValueError(f"GroupNorm: expected channels that groups={groups} divides, got {channels}")
+        self.scale, self.shift = _scale_and_shift((channels,))
+        self.groups, self.activation, self.eps = groups, activation, eps
+
+    def __call__(self, x: Operand) -> Tensor:
+        (x,) = operands("GroupNorm", x)
+        channels = self.scale.shape[0]
+        if x.ndim < 2 or x.shape[-1] != channels:
+            raise ValueError(f"GroupNorm: expected x (n, ..., {channels}), got {x.shape}")
+        grouped = x.reshape(x.shape[0], -1, self.groups, channels // self.groups)
+        normal = _normalised(grouped, (1, 3), self.eps).reshape(x.shape)
+        return self.activation(normal * self.scale + self.shift)
+
+    def code(self) -> str:
+        return f"GroupNorm({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+
+
+class LayerNorm(Layer):
+    """Normalise over the last axes, of sizes `size`, then scale and shift each number (Ba et al. 2016).
+
+    LayerNorm(64) or LayerNorm((8, 8, 64)), then `activation`; the same in training and in evaluation.
+    """
+
+    def __init__(
+        self, size: int | Sequence[int], activation: Callable[[Tensor], Tensor] = identity, *, eps: float = 1e-5
+    ) -> None:
+        sizes = (size,) if isinstance(size, int) else tuple(size)
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"LayerNorm: expected at least one size, each at least 1, got {size}")
+        self.scale, self.shift = _scale_and_shift(sizes)
+        self.activation, self.eps = activation, eps
+
+    def __call__(self, x: Operand) -> Tensor:
+        (x,) = operands("LayerNorm", x)
+        sizes = self.scale.shape
+        if x.shape[-len(sizes) :] != sizes:
+            raise ValueError(f"LayerNorm: expected x (..., {', '.join(map(str, sizes))}), got {x.shape}")
+        normal = _normalised(x, tuple(range(x.ndim - len(sizes), x.ndim)), self.eps)
+        return self.activation(normal * self.scale + self.shift)
+
+    def code(self) -> str:
+        sizes = self.scale.shape
+        size = sizes[0] if len(sizes) == 1 else sizes
+        return f"LayerNorm({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
+
+
+def _scale_and_shift(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Ones and zeros, to be trained."""
+    scale, shift = (make(shape, numpy.float32) for make in (numpy.ones, numpy.zeros))
+    return Tensor(scale, requires_grad=True), Tensor(shift, requires_grad=True)
+
+
+def _normalised(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    """Mean 0 and variance 1 over these axes."""
+    centred = x - x.mean(axes, keepdims=True)
+    return centred / ((centred * centred).mean(axes, keepdims=True) + eps).sqrt()

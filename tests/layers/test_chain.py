@@ -11,8 +11,10 @@ from minidl import (
     Conv,
     Dense,
     MaxPool,
+    Parallel,
     SkipConnection,
     Tensor,
+    activations,
     flatten,
     no_grad,
     relu,
@@ -45,6 +47,49 @@ def test_layers_may_be_any_callable_and_nothing_else():
     assert Chain()(x) is x
     with pytest.raises(TypeError, match="expected layers or functions, got 3 at position 1"):
         Chain(relu, 3)
+
+
+def test_parallel_branches_are_joined():
+    double, square = (lambda x: 2 * x), (lambda x: x * x)
+    both = Parallel(add, double, square)
+    assert both(np.array([3.0], np.float32)).item() == 6 + 9
+    assert both(np.array([3.0], np.float32), np.array([5.0], np.float32)).item() == 6 + 25
+    assert Parallel(add, double, square).code() == "Parallel(add, <lambda>, <lambda>)"
+    with pytest.raises(ValueError, match="Parallel: expected one input or 2, got 3"):
+        both(1.0, 2.0, 3.0)
+    with pytest.raises(ValueError, match="at least one layer"):
+        Parallel(add)
+    with pytest.raises(TypeError, match="expected layers or functions, got 3 at position 1"):
+        Parallel(add, relu, 3)
+
+
+def test_parameters_of_branches_have_names():
+    assert list(Parallel(add, Dense(1, 1), Dense(1, 1)).params()) == [
+        "layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias",
+    ]  # fmt: skip
+
+
+def test_activations_are_what_each_layer_gives():
+    chain = Chain(Conv((3, 3), (1, 2), relu), flatten, Dense(8, 3))
+    x = np.random.default_rng(0).random((2, 4, 4, 1), np.float32)
+    outputs = activations(chain, x)
+    assert [y.shape for y in outputs] == [(2, 2, 2, 2), (2, 8), (2, 3)]
+    np.testing.assert_array_equal(outputs[-1].numpy(), chain(x).numpy())
+    with pytest.raises(ValueError, match="expected images") as raised:
+        activations(chain, x[0])
+    assert raised.value.__notes__[0].startswith("in layer 0 of the Chain, Conv(")
+
+
+def test_outputsize_is_the_shape_that_comes_out():
+    chain = Chain(Conv((3, 3), (1, 2)), BatchNorm(2), flatten, Dense(8, 3))
+    before = {name: x.numpy().copy() for name, x in chain.tensors().items()}
+    with training_mode():
+        assert chain.outputsize((5, 4, 4, 1)) == (5, 3)
+        assert chain[:1].outputsize([1, 6, 5, 1]) == (1, 4, 3, 2)
+    for name, x in chain.tensors().items():
+        np.testing.assert_array_equal(x.numpy(), before[name])
+    with pytest.raises(ValueError, match=r"dense: expected x \(n, 8\), got \(1, 24\)"):
+        chain.outputsize((1, 6, 5, 1))
 
 
 # What follows a convolution, and how many of these are computed with it

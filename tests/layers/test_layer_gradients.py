@@ -8,15 +8,23 @@ import pytest
 
 import minidl
 from minidl import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
     BatchNorm,
     Chain,
     Conv,
+    ConvTranspose,
     Dense,
     Dropout,
+    GlobalMaxPool,
     GlobalMeanPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
     MeanPool,
+    Parallel,
     SkipConnection,
+    Upsample,
     check_gradients,
     flatten,
     gelu,
@@ -28,7 +36,7 @@ from minidl import (
     training_mode,
     use_backend,
 )
-from minidl.functions import add
+from minidl.functions import add, multiply
 
 IMAGES, ROWS = (2, 4, 4, 2), (3, 4)
 
@@ -40,6 +48,15 @@ LAYERS = [
     (MaxPool, lambda: MaxPool(3, stride=1, pad=1), IMAGES),
     (MeanPool, lambda: MeanPool((2, 2)), IMAGES),
     (GlobalMeanPool, GlobalMeanPool, IMAGES),
+    (GlobalMaxPool, GlobalMaxPool, IMAGES),
+    (AdaptiveMaxPool, lambda: AdaptiveMaxPool((3, 2)), IMAGES),
+    (AdaptiveMeanPool, lambda: AdaptiveMeanPool((3, 2)), IMAGES),
+    (ConvTranspose, lambda: ConvTranspose((3, 2), (2, 4), tanh, stride=2, pad=1, groups=2), IMAGES),
+    (GroupNorm, lambda: GroupNorm(2, 1, tanh), IMAGES),
+    (LayerNorm, lambda: LayerNorm((4, 2)), IMAGES),
+    (Upsample, lambda: Upsample(2), IMAGES),
+    (Upsample, lambda: Upsample(2, "bilinear"), IMAGES),
+    (Parallel, lambda: Parallel(multiply, Dense(4, 2), Dense(4, 2, tanh)), ROWS),
     (BatchNorm, lambda: BatchNorm(2, tanh), IMAGES),
     (BatchNorm, lambda: BatchNorm(2, relu), IMAGES),
     (Dropout, lambda: Dropout(0.4), ROWS),
@@ -74,7 +91,7 @@ def test_gradients(kind, make, shape, order, training):
 
 def test_every_layer_has_a_row():
     named = {getattr(layers, name) for name in layers.__all__}
-    kinds = {kind for kind in named if isinstance(kind, type)} - {layers.Layer}
+    kinds = {kind for kind in named if isinstance(kind, type) and issubclass(kind, layers.Layer)} - {layers.Layer}
     assert kinds == {kind for kind, _, _ in LAYERS}
 
 

@@ -4,15 +4,24 @@ import numpy as np
 import pytest
 
 from minidl import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
     BatchNorm,
     Chain,
     Conv,
+    ConvTranspose,
     Dense,
     Dropout,
+    GlobalMaxPool,
     GlobalMeanPool,
+    GroupNorm,
+    LayerNorm,
     MaxPool,
     MeanPool,
+    Parallel,
+    SamePad,
     SkipConnection,
+    Upsample,
     flatten,
     functions,
     layers,
@@ -42,6 +51,15 @@ Chain(
           # plus 2 non-trainable, 16 parameters, 8.320 KiB."""
 
 
+def of_all_kinds():
+    """A layer of each kind that nested() has not."""
+    branches = Parallel(add, Conv((1, 1), (8, 8)), Chain(GroupNorm(8, 2, relu), Conv((3, 3), (8, 8), pad=SamePad())))
+    return Chain(
+        ConvTranspose((2, 2), (3, 8), stride=2), branches, Upsample(2), AdaptiveMeanPool((2, 2)), LayerNorm((2, 2, 8)),
+        MeanPool(2), Dropout(0.1, active=True), GlobalMaxPool(), AdaptiveMaxPool((1, 1)), GlobalMeanPool(), flatten,
+    )  # fmt: skip
+
+
 def nested():
     return Chain(
         Conv((3, 3), (3, 8), relu, pad=(1, 1), stride=(1, 1)),
@@ -51,6 +69,21 @@ def nested():
         flatten,
         Dense(128, 10),
         softmax,
+    )
+
+
+def test_branches_are_opened():
+    assert repr(Chain(Parallel(add, Dense(2, 3), Chain(relu, Dense(2, 3))))) == (
+        "Chain(\n"
+        "  Parallel(\n"
+        "    add,\n"
+        "    Dense(2, 3),                        # 9 parameters\n"
+        "    Chain(\n"
+        "      relu,\n"
+        "      Dense(2, 3),                      # 9 parameters\n"
+        "    ),\n"
+        "  ),\n"
+        ")                   # Total: 4 arrays, 18 parameters, 72 bytes."
     )
 
 
@@ -93,6 +126,21 @@ def test_up_to_two_arrays_have_no_total(model, text):
         (MeanPool(3, pad=1), "MeanPool(3, pad=1)"),
         (GlobalMeanPool(), "GlobalMeanPool()"),
         (Dropout(0.5), "Dropout(0.5)"),
+        (Dropout(0.5, active=False), "Dropout(0.5, active=False)"),
+        (BatchNorm(4, active=True), "BatchNorm(4, active=True)  # 8 parameters, plus 8 non-trainable"),
+        (Conv((3, 3), (1, 2), pad=SamePad()), "Conv((3, 3), (1, 2), pad=SamePad())  # 20 parameters"),
+        (
+            ConvTranspose((2, 3), (4, 6), relu, groups=2),
+            "ConvTranspose((2, 3), (4, 6), relu, groups=2)  # 78 parameters",
+        ),
+        (AdaptiveMaxPool((2, 3)), "AdaptiveMaxPool((2, 3))"),
+        (AdaptiveMeanPool((1, 1)), "AdaptiveMeanPool((1, 1))"),
+        (GlobalMaxPool(), "GlobalMaxPool()"),
+        (GroupNorm(6, 2, relu), "GroupNorm(6, 2, relu)  # 12 parameters"),
+        (LayerNorm(3), "LayerNorm(3)        # 6 parameters"),
+        (LayerNorm((2, 3), eps=0.1), "LayerNorm((2, 3), eps=0.1)  # 12 parameters"),
+        (Upsample(2), "Upsample(2)"),
+        (Upsample(3, "bilinear"), "Upsample(3, mode='bilinear')"),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
 )
@@ -109,7 +157,9 @@ def test_numbers_that_look_wrong_are_pointed_out(weight, flag):
     assert repr(model).splitlines()[1] == "  Dense(1, 1),                          # 2 parameters" + flag
 
 
-@pytest.mark.parametrize("make", [nested, models.vgg11, models.article_flux], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [nested, of_all_kinds, models.vgg11, models.article_flux], ids=lambda make: make.__name__
+)
 def test_the_text_is_code_that_makes_the_same_network(make):
     model = make()
     names = {name: getattr(module, name) for module in (functions, layers) for name in module.__all__}

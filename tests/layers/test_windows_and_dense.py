@@ -3,7 +3,21 @@
 import numpy as np
 import pytest
 
-from minidl import Conv, Dense, GlobalMeanPool, MaxPool, MeanPool, Tensor, relu
+from minidl import (
+    AdaptiveMaxPool,
+    AdaptiveMeanPool,
+    Conv,
+    ConvTranspose,
+    Dense,
+    GlobalMaxPool,
+    GlobalMeanPool,
+    MaxPool,
+    MeanPool,
+    SamePad,
+    Tensor,
+    Upsample,
+    relu,
+)
 from minidl.functions import conv2d
 
 IMAGE = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
@@ -77,11 +91,18 @@ def test_dense_multiplies_rows():
         (MeanPool((2, 2)), [[2.5, 4.5], [10.5, 12.5]]),
         (MeanPool(2, pad=1), [[0, 0.75, 0.75], [3, 7.5, 4.5], [3, 6.75, 3.75]]),  # padding counts as zeros
         (GlobalMeanPool(), [[7.5]]),
+        (GlobalMaxPool(), [[15]]),
+        (MaxPool(2, stride=1, pad=SamePad()), [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]),
+        (MeanPool((3, 1), pad=SamePad()), [[4 / 3, 2, 8 / 3, 10 / 3], [20 / 3, 22 / 3, 8, 26 / 3]]),
+        (AdaptiveMaxPool((2, 1)), [[7], [15]]),
+        (AdaptiveMaxPool((3, 4)), [[4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]),
+        (AdaptiveMeanPool((1, 1)), [[7.5]]),
+        (AdaptiveMeanPool((2, 3)), [[2.5, 3.5, 4.5], [10.5, 11.5, 12.5]]),
     ],
     ids=lambda value: value.code() if callable(value) else "",
 )
 def test_pools(pool, expected):
-    np.testing.assert_array_equal(pool(IMAGE).numpy()[0, :, :, 0], expected)
+    np.testing.assert_allclose(pool(IMAGE).numpy()[0, :, :, 0], expected, rtol=1e-6)
 
 
 def test_padding_never_wins_a_max_pool():
@@ -98,6 +119,9 @@ def test_padding_never_wins_a_max_pool():
         (lambda: Conv((3, 3), (3, 4), pad=-1), "Conv: "),
         (lambda: MaxPool(0), "MaxPool: "),
         (lambda: MeanPool(2, stride=0), "MeanPool: "),
+        (lambda: ConvTranspose((3, 3), (3, 4), groups=2), "ConvTranspose: expected channels"),
+        (lambda: ConvTranspose((2, 2), (3, 4), stride=3, pad=SamePad()), "SamePad: a window of .* leaves pixels out"),
+        (lambda: AdaptiveMaxPool((0, 1)), "AdaptiveMaxPool: "),
         (lambda: Dense(0, 2), "Dense: expected at least one input and one output, got 0 and 2"),
     ],
 )
@@ -106,6 +130,65 @@ def test_nonsense_is_refused_when_the_layer_is_made(make, message):
         make()
 
 
-def test_global_mean_pool_wants_images():
-    with pytest.raises(ValueError, match=r"GlobalMeanPool: expected images \(n, h, w, c\), got \(2, 3\)"):
-        GlobalMeanPool()(np.zeros((2, 3), np.float32))
+@pytest.mark.parametrize("pool", [GlobalMeanPool(), GlobalMaxPool(), AdaptiveMaxPool((1, 1)), AdaptiveMeanPool((1, 1))])
+def test_these_pools_want_images(pool):
+    with pytest.raises(ValueError, match=rf"{type(pool).__name__}: expected images \(n, h, w, c\), got \(2, 3\)"):
+        pool(np.zeros((2, 3), np.float32))
+
+
+def test_an_adaptive_pool_cannot_enlarge():
+    with pytest.raises(
+        ValueError, match=r"AdaptiveMeanPool: expected images of at least 5 x 2 pixels, got \(1, 4, 4, 1\)"
+    ):
+        AdaptiveMeanPool((5, 2))(IMAGE)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 5)])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_same_padding_keeps_the_size_divided_by_the_stride(size, stride, dilation):
+    layer = Conv(size, (1, 2), pad=SamePad(), stride=stride, dilation=dilation)
+    for side in [6, 7]:
+        out = -(-side // stride)
+        assert layer(np.zeros((1, side, side, 1), np.float32)).shape == (1, out, out, 2)
+
+
+def test_same_padding_puts_the_odd_pixel_first():
+    """As Flux does: the result at (i, j) is the sum over pixels (i - 1, j - 1) to (i, j)."""
+    y = conv_with(np.ones((2, 2)), pad=SamePad())(IMAGE).numpy()[0, :, :, 0]
+    np.testing.assert_array_equal(y[:2], [[0, 1, 3, 5], [4, 10, 14, 18]])
+
+
+def test_transposed_convolution_paints_its_filter_at_every_pixel():
+    layer = ConvTranspose((2, 2), (1, 1), relu, stride=2)
+    layer.weight.array = np.array([[1, 2], [3, -4]], np.float32)[:, :, None, None]
+    layer.bias.array = np.ones(1, np.float32)
+    y = layer(np.array([[1.0, 10.0]], np.float32)[None, :, :, None]).numpy()[0, :, :, 0]
+    np.testing.assert_array_equal(y, [[2, 3, 11, 21], [4, 0, 31, 0]])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_same_padding_of_a_transposed_convolution_multiplies_the_size(stride):
+    layer = ConvTranspose((3, 4), (4, 6), pad=SamePad(), stride=stride, groups=2)
+    assert layer(np.zeros((1, 5, 4, 4), np.float32)).shape == (1, 5 * stride, 4 * stride, 6)
+    assert layer.weight.shape == (3, 4, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("nearest", [[0, 0, 6, 6], [0, 0, 6, 6]]),
+        ("bilinear", [[0, 2, 4, 6], [0, 2, 4, 6]]),
+    ],
+)
+def test_upsampling(mode, expected):
+    x = np.array([0, 6], np.float32).reshape(1, 1, 2, 1)
+    np.testing.assert_allclose(Upsample(2, mode)(x).numpy()[0, :, :, 0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((0,), "from 1, got 0"), ((2, "cubic"), "nearest, bilinear, got 'cubic'")]
+)
+def test_upsampling_refuses(arguments, message):
+    with pytest.raises(ValueError, match=f"Upsample: expected .*{message}"):
+        Upsample(*arguments)
