@@ -1,7 +1,8 @@
 """Learning rates that change during training: functions from the step, counted from 0, to the learning rate."""
 
+import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Schedule = Callable[[int], float]
 
@@ -26,3 +27,47 @@ def cosine(learning_rate: float, steps: int, warmup: int = 0) -> Schedule:
         return learning_rate * (1 + math.cos(math.pi * fallen)) / 2
 
     return schedule
+
+
+def one_cycle(learning_rate: float, steps: int, rise: float = 0.3, start: float = 25.0, end: float = 1e4) -> Schedule:
+    """Rise along half a cosine from learning_rate / start, for the part `rise` of the steps, then fall to a tiny rate.
+
+    Smith and Topin 2017, in the form of PyTorch's OneCycleLR: the last step, steps - 1, has the rate divided by start
+    and by end.
+    """
+    if not 0 < rise < 1 or steps < 2:
+        raise ValueError(f"one_cycle: expected a rise between 0 and 1 and at least 2 steps, got {rise} and {steps}")
+    top = rise * steps - 1  # as PyTorch counts
+    lowest, last = learning_rate / start, learning_rate / start / end
+
+    def schedule(step: int) -> float:
+        if step <= top:
+            return _between(lowest, learning_rate, step / top)
+        return _between(learning_rate, last, min(1.0, (step - top) / (steps - 1 - top)))
+
+    return schedule
+
+
+def exponential(learning_rate: float, decay: float = 0.1, every: int = 1000, lowest: float = 0.0) -> Schedule:
+    """Multiplied by `decay` after `every` steps, again and again, but never below `lowest`: Flux's ExpDecay."""
+    if every < 1:
+        raise ValueError(f"exponential: expected every of at least 1 step, got {every}")
+    return lambda step: max(lowest, learning_rate * decay ** (step // every))
+
+
+def inverse(learning_rate: float, decay: float = 0.001) -> Schedule:
+    """learning_rate / (1 + decay * step): Flux's InvDecay."""
+    return lambda step: learning_rate / (1 + decay * step)
+
+
+def piecewise(rates: Mapping[int, float]) -> Schedule:
+    """Rates by the step from which on they hold: piecewise({0: 0.1, 1000: 0.01})."""
+    starts = sorted(rates)
+    if not starts or starts[0] != 0:
+        raise ValueError(f"piecewise: expected a rate from step 0 on, got {dict(rates)}")
+    return lambda step: rates[starts[bisect.bisect_right(starts, step) - 1]]
+
+
+def _between(first: float, last: float, part: float) -> float:
+    """From first (part 0) to last (part 1) along half a cosine."""
+    return last + (first - last) * (1 + math.cos(math.pi * part)) / 2

@@ -16,8 +16,8 @@ PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl
 READING_ORDER = [
     "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.operands",
     "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples", "minidl.layers.",
-    "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.schedules", "minidl.training.", "minidl.keras.",
-    "minidl.models.", "minidl.data.", "minidl.", "minidl.cli",
+    "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules", "minidl.schedules",
+    "minidl.training.", "minidl.keras.", "minidl.models.", "minidl.data.", "minidl.", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",

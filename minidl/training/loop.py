@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from minidl.backend import Array, Backend, default_backend
 from minidl.layers.chain import Chain
@@ -35,19 +36,51 @@ def epochs(count: int) -> Iterator[int]:
         yield epoch
 
 
-def train(loss: Callable[..., Tensor], params: Mapping[str, Tensor], data: Iterable[Any], optimiser: Optimiser) -> None:
-    """One pass over `data`, as Flux's train!: each batch (x, y) goes through loss(x, y), backward and the optimiser.
+class StopTraining(Exception):
+    """Raised by stop()."""
+
+
+class SkipBatch(Exception):
+    """Raised by skip()."""
+
+
+def stop() -> NoReturn:
+    """Inside train(): no more batches, as Flux's stop()."""
+    raise StopTraining
+
+
+def skip() -> NoReturn:
+    """Inside the loss of train(): nothing is learned from this batch, as Flux's skip()."""
+    raise SkipBatch
+
+
+def train(
+    loss: Callable[..., Tensor],
+    trained: Mapping[str, Tensor] | Layer,
+    data: Iterable[Any],
+    optimiser: Optimiser,
+    cb: Callable[[], object] | None = None,
+) -> None:
+    """One pass over `data`, as Flux's train!: each batch (x, y) goes through the loss, backward and the optimiser.
+
+    train(loss, model.params(), data, opt) calls loss(x, y), and train(loss, model, data, opt) calls loss(model, x, y):
+    Flux's implicit and its explicit form. `cb` is called after each step; it may call stop().
 
     Raises NotFiniteError when the loss is nan or infinite: before the parameters are touched, or, on a GPU, which is
     not waited for in every step, a few batches later.
     """
+    first = (trained,) if isinstance(trained, Layer) else ()
     watch = LossWatch()
-    for number, batch in enumerate(data, 1):
-        with training_mode(optimiser.steps):
-            value = loss(*batch) if isinstance(batch, tuple) else loss(batch)
-        _check(watch.add(value), f"of batch {number}", optimiser)
-        value.backward()
-        optimiser.step(params)
+    with suppress(StopTraining):
+        for number, batch in enumerate(data, 1):
+            with suppress(SkipBatch):
+                with training_mode(optimiser.steps):
+                    value = loss(*first, *batch) if isinstance(batch, tuple) else loss(*first, batch)
+                _check(watch.add(value), f"of batch {number}", optimiser)
+                value.backward()
+                optimiser.step(trained.params() if isinstance(trained, Layer) else trained)
+                if cb is not None:
+                    cb()
     _check(watch.look(), f"of one of the last {LOOK_EVERY} batches", optimiser)
 
 

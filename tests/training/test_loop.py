@@ -10,7 +10,7 @@ from minidl.data import DataLoader, to_float
 from minidl.losses import logitcrossentropy, mse
 from minidl.modes import is_recording, training_step
 from minidl.optimisers import Descent, Momentum
-from minidl.training import Callback, epochs, evaluate, fit, train
+from minidl.training import Callback, epochs, evaluate, fit, skip, stop, train
 from minidl.training.diagnosis import NotFiniteError
 
 
@@ -95,6 +95,45 @@ def test_train_moves_only_the_parameters_it_is_given():
     train(lambda x, y: mse(model(x), y), {"layers.1.bias": model[1].bias}, [(x, y)], Descent(0.5))
     np.testing.assert_array_equal(model[1].weight.numpy(), before["layers.1.weight"])
     assert not np.array_equal(model[1].bias.numpy(), before["layers.1.bias"])
+
+
+def test_train_in_flux_explicit_form_gives_the_model_to_the_loss():
+    model, (x, y) = linear(), float_digits(16)
+    before = model.params()["layers.1.weight"].numpy().copy()
+    seen = []
+
+    def loss(given, x, y):
+        seen.append(given)
+        return logitcrossentropy(given(x), y)
+
+    train(loss, model, DataLoader((x, y), 8), Descent(0.5))
+    assert seen == [model, model]
+    assert (model.params()["layers.1.weight"].numpy() != before).any()
+
+
+def test_train_calls_back_after_each_step_until_it_is_stopped():
+    x, called = Tensor([0.0], requires_grad=True), []
+
+    def cb():
+        called.append(x.item())
+        if len(called) == 2:
+            stop()
+
+    train(lambda batch: x.sum(), {"x": x}, range(5), Descent(1.0), cb=cb)
+    assert called == [-1, -2]
+
+
+def test_a_batch_can_be_skipped():
+    x, called = Tensor([0.0], requires_grad=True), []
+
+    def loss(batch):
+        if batch == 1:
+            skip()
+        return x.sum() * batch
+
+    optimiser = Descent(1.0)
+    train(loss, {"x": x}, range(4), optimiser, cb=lambda: called.append(x.item()))
+    assert (called, optimiser.steps) == ([0, -2, -5], 3)
 
 
 def test_train_stops_at_a_loss_that_is_not_finite_before_it_does_harm():
