@@ -8,15 +8,18 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 from minidl.ops import kernel_cache
 from minidl.ops.compiling import compiled
 
+ROOT = Path(__file__).parents[2]
 LINE = "minidl: compiling kernels for this processor, once (less than a minute)…"
 KERNEL = """
 from minidl.ops.compiling import compiled
@@ -137,6 +140,20 @@ def test_a_folder_that_cannot_be_written_is_reported_in_one_line(install, start,
     assert lines[0] == LINE
     assert lines[1].startswith("minidl: compiled kernels cannot be kept (")
     assert "let the environment variable MINIDL_CACHE_DIR name a folder" in lines[1]
+
+
+def test_compiled_functions_have_names_of_their_own():
+    """Machine code calls functions by name: two with one name, from the caches of two processes, would be mixed up."""
+    functions = {}
+    for path in sorted((ROOT / "minidl" / "ops").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if path.name not in kernel_cache.NOT_COMPILED and "__init__" not in module:
+            for thing in vars(import_module(module)).values():
+                kernel = thing if isinstance(thing, Dispatcher) else getattr(thing, "__wrapped__", thing)
+                if isinstance(kernel, Dispatcher):
+                    functions.setdefault((kernel.py_func.__module__, kernel.py_func.__qualname__), set()).add(kernel)
+    assert len(functions) > 50
+    assert [name for name, found in functions.items() if len(found) > 1 or "<locals>" in name[1]] == []
 
 
 def test_importing_compiles_nothing():

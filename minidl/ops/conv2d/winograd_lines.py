@@ -130,15 +130,17 @@ def filter_gradient_line(size, source, s_first, s_step, target, t_first, t_step)
         store(target, t_first + 2 * t_step, (1 / 6) * (even2 - even1) + w5)
 
 
-def _both_ways(line, before, behind):
+def _both_ways(name, line, before, behind):
     """The transform of a tile, matrix @ tile @ matrix.T: `line` along every column, then along every row.
+
+    Each has a name of its own. Machine code in the cache calls functions by their names, and of two with one name, from
+    two processes that compiled different kernels, a third process would take either for both.
 
     For 6, 4 and 3 products in a line, tiles have the sides `before` it and `behind` it. These numbers are known when
     the loops are compiled, which are then unrolled.
     """
     (before_6, before_4, before_3), (behind_6, behind_4, behind_3) = before, behind
 
-    @njit(no_cfunc_wrapper=True)
     def transform(size, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
         """s_down and s_across are the source's distances between neighbours, t_down and t_across the target's;
         `between` has room for 36 vectors."""
@@ -159,11 +161,12 @@ def _both_ways(line, before, behind):
             for row in range(behind_3):
                 line(3, between, row * before_3 * lane, lane, target, t_first + row * t_down, t_across)
 
-    return transform
+    transform.__name__ = transform.__qualname__ = name
+    return njit(no_cfunc_wrapper=True)(transform)
 
 
-image_transform = _both_ways(image_line, (6, 4, 2), (6, 4, 3))
-filter_transform = _both_ways(filter_line, (3, 3, 3), (6, 4, 3))
-output_transform = _both_ways(output_line, (6, 4, 3), (4, 2, 2))
-output_gradient_transform = _both_ways(output_gradient_line, (4, 2, 2), (6, 4, 3))
-filter_gradient_transform = _both_ways(filter_gradient_line, (6, 4, 3), (3, 3, 3))
+image_transform = _both_ways("image_transform", image_line, (6, 4, 2), (6, 4, 3))
+filter_transform = _both_ways("filter_transform", filter_line, (3, 3, 3), (6, 4, 3))
+output_transform = _both_ways("output_transform", output_line, (6, 4, 3), (4, 2, 2))
+output_gradient_transform = _both_ways("output_gradient_transform", output_gradient_line, (4, 2, 2), (6, 4, 3))
+filter_gradient_transform = _both_ways("filter_gradient_transform", filter_gradient_line, (6, 4, 3), (3, 3, 3))
