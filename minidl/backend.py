@@ -38,9 +38,9 @@ class Backend:
         """This backend's kernel module for an op; `op_package` is the op's `__package__`."""
         return _kernel_module(f"{op_package}.{self.name}")
 
-    def asarray(self, array: object, dtype: object = None) -> Array:
+    def asarray(self, array: Any, dtype: object = None) -> Array:
         """`array` on this backend in C order, which every kernel relies on; copied only if it must be."""
-        if self.is_host and not isinstance(array, numpy.ndarray) and hasattr(array, "get"):
+        if self.is_host and not isinstance(array, numpy.ndarray) and hasattr(array, "__cuda_array_interface__"):
             array = array.get()  # a CuPy array coming home
         return self.xp.asarray(array, dtype=dtype, order="C")
 
@@ -90,7 +90,12 @@ def why_unusable(name: str) -> str | None:
     oldest = OLDEST_CARDS[min(runtime.runtimeGetVersion() // 1000, max(OLDEST_CARDS))]
     if (card["major"], card["minor"]) < oldest:
         return (f"{card['name'].decode()} has compute capability {card['major']}.{card['minor']}, and this CuPy needs "
-                f"{oldest[0]}.{oldest[1]}; an older CuPy, such as cupy-cuda12x, may do")  # fmt: skip
+                f"{oldest[0]}.{oldest[1]}; a CuPy for an older CUDA, such as cupy-cuda12x, may do")  # fmt: skip
+    try:
+        import_module("cupy_backends.cuda.libs.nvrtc").getVersion()  # which compiles kernels
+        import_module("cupy_backends.cuda.libs.cublas")  # which multiplies matrices
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"CUDA's own libraries are missing ({error}); install them with: pip install 'cupy-cuda13x[ctk]'"
     return None
 
 

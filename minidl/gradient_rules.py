@@ -84,16 +84,12 @@ class OptimiserChain(Optimiser):
         last = parts[-1] if parts else None
         if len(self.rules) != len(parts) - 1 or not isinstance(last, Optimiser):
             raise TypeError(f"OptimiserChain: expected gradient rules and an optimiser behind them, got {parts}")
-        self.optimiser = last
+        self.optimiser, self.memories = last, last.memories
 
     def step(self, params: Mapping[str, Tensor]) -> None:
         for rule in self.rules:
             rule.apply(params)
         self.optimiser.step(params)
-
-    @property
-    def memories(self) -> tuple[str, ...]:
-        return self.optimiser.memories
 
     @property
     def learning_rate(self) -> float:

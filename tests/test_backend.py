@@ -2,6 +2,7 @@
 
 import sys
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -62,6 +63,18 @@ def test_a_gpu_that_cannot_be_used_says_what_is_missing(cupy, problem, monkeypat
         get_backend.__wrapped__("gpu")  # a backend that was found once is remembered
 
 
+@pytest.mark.parametrize("library", ["nvrtc", "cublas"])
+def test_cuda_libraries_that_are_missing_are_noticed(library, monkeypatch):
+    """CuPy can be imported without them, and fails when it first computes."""
+    monkeypatch.setitem(sys.modules, "cupy", cupy_with())
+    for name in ["nvrtc", "cublas"]:
+        there = SimpleNamespace(getVersion=lambda: (13, 0))
+        monkeypatch.setitem(sys.modules, f"cupy_backends.cuda.libs.{name}", None if name == library else there)
+    with pytest.raises(ImportError, match=r"CUDA's own libraries are missing .*pip install 'cupy-cuda13x\[ctk\]'"):
+        get_backend.__wrapped__("gpu")
+
+
+@pytest.mark.emulated
 @pytest.mark.parametrize("cupy", [cupy_with(), cupy_with(cuda=12090, capability=(5, 2)), cupy_with(cuda=14000)])
 def test_a_gpu_that_can_be_used(cupy, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy)
@@ -89,6 +102,8 @@ def test_arrays_come_in_c_order_and_are_not_copied_needlessly():
 def test_arrays_of_another_library_come_home():
     class DeviceArray:
         """Stands for a CuPy array: .get() copies it to the host."""
+
+        __cuda_array_interface__: ClassVar = {}
 
         def get(self):
             return np.array([1.0, 2.0])

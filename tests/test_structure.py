@@ -21,9 +21,9 @@ READING_ORDER = [
 ]  # fmt: skip
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",
-    "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.tiles", "minidl.ops.blocks", "minidl.ops.threads",
-    "minidl.ops.kernel_cache", "minidl.ops.compiling", "minidl.ops.simd", "minidl.ops.register_tile",
-    "minidl.ops.tasks", "minidl.ops.products", "minidl.ops.",
+    "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.tiles", "minidl.ops.column_sums", "minidl.ops.blocks",
+    "minidl.ops.threads", "minidl.ops.kernel_cache", "minidl.ops.compiling", "minidl.ops.simd",
+    "minidl.ops.register_tile", "minidl.ops.tasks", "minidl.ops.products", "minidl.ops.",
 ]  # fmt: skip
 NUMBA_NAMES = ["threads", "kernel_cache", "compiling", "simd", "register_tile", "tasks", "products"]
 NUMBA_FILES = {f"minidl.ops.{name}" for name in NUMBA_NAMES}

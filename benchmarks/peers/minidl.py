@@ -66,10 +66,9 @@ class Peer:
     def step(self) -> float:
         with training_mode(self.optimiser.steps):
             loss = logitcrossentropy(self.model(self.x), self.y)
-        value = loss.item()
         loss.backward()
         self.optimiser.step(self.model.params())
-        return value
+        return loss.item()
 
     def weight(self, layer: int) -> n.Array:
         return self.model.tensors()[f"layers.{layer}.weight"].numpy().copy()

@@ -66,7 +66,7 @@ class BatchNorm(Layer):
         return y if with_relu else self.activation(y)
 
     def _follow(self, running: Tensor, batch: Array) -> None:
-        running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype)
+        running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype, copy=False)
 
     def code(self) -> str:
         inside = arguments(

@@ -40,7 +40,8 @@ class CudaFile:
     ) -> None:
         """Run a kernel such as "forward<T>", T being the C++ name of `dtype`. Nothing happens for an empty grid.
 
-        Whole numbers arrive as int, floats as T, and a tuple of whole numbers as a struct of ints.
+        Whole numbers arrive as int, floats as T, NumPy's numbers as what they are, and a tuple of whole numbers as a
+        struct of ints.
         """
         if 0 not in grid:
             function = _compiled(self.path, re.sub(r"\bT\b", C_TYPES[dtype.name], kernel))
@@ -86,15 +87,29 @@ def _lines(path: Path, seen: set[str]) -> Iterator[str]:
 def _argument(value: Any, dtype: numpy.dtype[Any]) -> Any:
     """A value in the form in which CuPy hands it to a kernel that declares an int, a T, a struct or a pointer."""
     if isinstance(value, cupy.ndarray):
-        if value.size > MOST_NUMBERS:
-            raise ValueError(f"gpu: expected arrays of at most {MOST_NUMBERS:,} numbers, got {value.size:,}; "
-                             f"use a smaller batch")  # fmt: skip
-        return value
+        return checked(value)
     if isinstance(value, tuple):
-        struct = numpy.dtype([(f"field_{number}", numpy.int32) for number in range(len(value))])
-        return numpy.array([tuple(value)], struct)  # CuPy copies the bytes of a NumPy array into the argument
+        return numpy.array([tuple(value)], _struct_of_ints(len(value)))  # CuPy hands its bytes to the kernel
+    if isinstance(value, numpy.ndarray) and value.dtype.fields is None:
+        raise TypeError("gpu: expected an array on the GPU, got a NumPy array; move it with .to('gpu')")
     if isinstance(value, bool):
         return numpy.bool_(value)
     if isinstance(value, int):
         return numpy.int32(value)
     return dtype.type(value) if isinstance(value, float) else value
+
+
+def checked(array: Any) -> Any:
+    """An array as kernels rely on it: in C order, and not too large. CuPy would pass on any."""
+    if array.size > MOST_NUMBERS:
+        raise ValueError(f"gpu: expected arrays of at most {MOST_NUMBERS:,} numbers, got {array.size:,}; "
+                         f"use a smaller batch")  # fmt: skip
+    if not array.flags.c_contiguous:
+        raise ValueError(f"gpu: expected an array in C order, got one of shape {array.shape} and strides "
+                         f"{array.strides}; copy it")  # fmt: skip
+    return array
+
+
+@cache
+def _struct_of_ints(length: int) -> numpy.dtype[Any]:
+    return numpy.dtype([(f"field_{number}", numpy.int32) for number in range(length)])

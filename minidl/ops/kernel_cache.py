@@ -34,7 +34,7 @@ from numba.core.compiler import CompileResult
 
 from minidl.folders import cache_folder
 
-NOT_COMPILED = {"op.py", "reference.py", "gpu.py", "cuda.py", "tiles.py"}
+NOT_COMPILED = {"op.py", "reference.py", "gpu.py", "cuda.py", "tiles.py", "column_sums.py"}
 FOLDERS_KEPT = 5  # those used last: of a few environments, or of the branches that someone works on
 
 

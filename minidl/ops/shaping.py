@@ -95,7 +95,10 @@ def sum_to(x: Operand, shape: Shape) -> Tensor:
 
 
 def getitem(x: Operand, key: Any) -> Tensor:
-    """x[key] with NumPy's basic and advanced indexing: numbers, slices, None, ..., arrays of numbers or booleans."""
+    """x[key] with NumPy's basic and advanced indexing: numbers, slices, None, ..., arrays of numbers or booleans.
+
+    IndexError for a place that is not there; on a GPU not for one in an array of numbers, where CuPy counts round.
+    """
     (x,) = operands("getitem", x)
     key = _array_key(key, x.backend)
     shape = x.shape

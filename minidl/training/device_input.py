@@ -35,15 +35,18 @@ def _double_buffered(batches: Iterable[Batch], cupy: Any) -> Iterator[Batch]:
     copies = cupy.cuda.Stream(non_blocking=True)
     slots = _Slot(cupy), _Slot(cupy)
     before = None
-    for number, batch in enumerate(batches):
-        slot = slots[number % 2]
-        slot.fill(batch, copies)
+    try:
+        for number, batch in enumerate(batches):
+            slot = slots[number % 2]
+            slot.fill(batch, copies)
+            if before is not None:
+                yield before.ready()
+                before.used.record()
+            before = slot
         if before is not None:
             yield before.ready()
-            before.used.record()
-        before = slot
-    if before is not None:
-        yield before.ready()
+    finally:
+        copies.synchronize()  # before the memory that is copied from and to is used for something else
 
 
 class _Slot:
@@ -58,8 +61,10 @@ class _Slot:
     def fill(self, batch: Batch, copies: Any) -> None:
         """Start to copy a batch."""
         self.copied.synchronize()
-        copies.wait_event(self.used)
         arrays = batch if isinstance(batch, tuple) else (batch,)
+        for number, array in enumerate(arrays):
+            self._make_room(number, array)
+        copies.wait_event(self.used)
         moved = tuple(self._copy(number, array, copies) for number, array in enumerate(arrays))
         self.batch = moved if isinstance(batch, tuple) else moved[0]
         self.copied.record(copies)
@@ -69,19 +74,20 @@ class _Slot:
         self.cupy.cuda.get_current_stream().wait_event(self.copied)
         return self.batch
 
+    def _make_room(self, number: int, array: Any) -> None:
+        """Memory for array `number` of a batch. It may have served kernels that are still in the queue."""
+        size = array.nbytes if isinstance(array, numpy.ndarray) else 0
+        if number not in self.memories or self.memories[number][0].size < size:
+            pinned = numpy.frombuffer(self.cupy.cuda.alloc_pinned_memory(max(size, 1)), numpy.uint8, size)
+            self.memories[number] = pinned, self.cupy.empty(size, numpy.uint8)
+            self.used.record()
+
     def _copy(self, number: int, array: Any, copies: Any) -> Any:
         if not isinstance(array, numpy.ndarray):
             return array  # a tensor, or an array that is on the GPU already
-        if number not in self.memories or self.memories[number][0].size < array.nbytes:
-            self.memories[number] = self._memory(array.nbytes)
         pinned, there = (
             memory[: array.nbytes].view(array.dtype).reshape(array.shape) for memory in self.memories[number]
         )
         pinned[...] = array
         there.set(pinned, stream=copies)
         return there
-
-    def _memory(self, size: int) -> tuple[Array, Array]:
-        """That many bytes on the host, pinned, and on the GPU."""
-        pinned = numpy.frombuffer(self.cupy.cuda.alloc_pinned_memory(size), numpy.uint8, size)
-        return pinned, self.cupy.empty(size, numpy.uint8)

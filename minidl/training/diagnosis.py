@@ -31,7 +31,7 @@ def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) 
         return start + "The input itself holds numbers that are not finite: look at the data"
     broken = first_broken_parameter(model)
     if broken is not None:
-        return start + f"{broken} holds numbers that are not finite, from the step before. {remedy}"
+        return start + f"{broken} holds numbers that are not finite, from a step before. {remedy}"
     for i, layer, y in _outputs(model, x, optimiser.steps):
         if not numpy.isfinite(y).all():
             return start + f"The first layer whose output is not finite is layer {i}, {name_of(layer)}. {remedy}"

@@ -192,10 +192,11 @@ class Training:
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Go on from `position` to the last epoch, or until a callback sets `stop`."""
+        backend = _backend_of(self.model)
         while self.position.epoch < self.epochs and not self.stop:
             started = time.perf_counter()
             batches = self.data.batches(self.first_pass + self.position.epoch, self.position.batch)
-            for x, y in on_backend(batches, _backend_of(self.model)):
+            for x, y in on_backend(batches, backend):
                 self.step(x, y)
                 self.position.totals.seconds += time.perf_counter() - started  # waiting for the batch included
                 for callback in callbacks:
@@ -203,6 +204,8 @@ class Training:
                 if self.stop:
                     return
                 started = time.perf_counter()
+            backend.synchronise()  # a GPU may still be at work on what it was asked for
+            self.position.totals.seconds += time.perf_counter() - started
             self._finish_epoch()
             for callback in callbacks:
                 callback.epoch_ended(self)

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 # Turing, A100, H100, B200, RTX 50: the oldest that CUDA 13 compiles for, and what people have
+CUPY_OPTIONS = ["-ftz=true", "--device-as-default-execution-space"]  # which it adds by itself
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90", "sm_100", "sm_120"]
 
 
@@ -39,7 +40,7 @@ def compile_kernels(source: str, kernels: list[str], architecture: str) -> dict[
     try:
         for kernel in kernels:
             nvrtc.nvrtcAddNameExpression(program, kernel.encode())
-        options = [f"--gpu-architecture={architecture}", "-std=c++17", "--ptxas-options=-v"]
+        options = [f"--gpu-architecture={architecture}", "-std=c++17", *CUPY_OPTIONS, "--ptxas-options=-v"]
         failed = nvrtc.nvrtcCompileProgram(
             program, len(options), (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         )

@@ -41,7 +41,7 @@ def wrong_parameter(model):
     ("harm", "message"),
     [
         (overflowing_layer, r"The first layer whose output is not finite is layer 4, Dense\(128, 32, relu\)\. Lower"),
-        (wrong_parameter, r"layers\.4\.bias holds numbers that are not finite, from the step before\. Lower"),
+        (wrong_parameter, r"layers\.4\.bias holds numbers that are not finite, from a step before\. Lower"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -31,7 +31,7 @@ __device__ T through_relu(T dy, T t, T factor, T shift, bool with_relu) {
 // The sums of dz and of dz * t
 template <typename T>
 __global__ void sum_products(
-    const T* dy, const T* x, const T* mean, const T* factor, const T* shift, bool with_relu,
+    const T* x, const T* dy, const T* mean, const T* factor, const T* shift, bool with_relu,
     double* sums, int rows, int channels
 ) {
     sum_columns<2>(rows, channels, sums, [=](int row, int c, double* own) {
@@ -45,7 +45,7 @@ __global__ void sum_products(
 
 template <typename T>
 __global__ void input_gradient(
-    const T* dy, const T* x, const T* mean, const T* factor, const T* shift, bool with_relu,
+    const T* x, const T* dy, const T* mean, const T* factor, const T* shift, bool with_relu,
     const T* drift, const T* pull, T* dx, int channels, int count
 ) {
     for (int i = first_index(); i < count; i += thread_count()) {

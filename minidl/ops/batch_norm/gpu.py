@@ -1,16 +1,17 @@
 """CUDA: two passes over the memory for the statistics, one to normalise, two for the gradient; sums in float64."""
 
 from minidl.backend import Array
+from minidl.ops.column_sums import summed_columns
 from minidl.ops.cuda import CudaFile, empty_like
-from minidl.ops.row_sums.gpu import _summed_columns, _sums_in_float64
+from minidl.ops.row_sums import gpu as row_sums
 
 _cuda = CudaFile(__file__)
 
 
 def statistics(x: Array) -> tuple[Array, Array]:
     count = x.size // x.shape[-1]
-    mean = _sums_in_float64(x) / count
-    (squares,) = _summed_columns(_cuda, "sum_squares<T>", 1, x, x, mean)
+    mean = row_sums._in_float64(x) / count
+    (squares,) = summed_columns(_cuda, "sum_squares<T>", 1, x, mean)
     return mean.astype(x.dtype), (squares / count).astype(x.dtype)
 
 
@@ -28,10 +29,10 @@ def gradient(
     dx = factor * (dy - mean of dy - normal * mean of dy * normal) = factor * dy - drift - pull * t
     """
     dx, factor, count = empty_like(x), scale / deviation, x.size // x.shape[-1]
-    known = (dy, x, mean, factor, shift, relu)
-    dshift, products = _summed_columns(_cuda, "sum_products<T>", 2, x, *known)
+    known = (dy, mean, factor, shift, relu)
+    dshift, products = summed_columns(_cuda, "sum_products<T>", 2, x, *known)
     dscale = products / deviation
     drift, pull = factor * dshift / count, factor * dscale / count / deviation
     numbers = [array.astype(x.dtype) for array in (drift, pull)]
-    _cuda.launch_each("input_gradient<T>", x.dtype, x.size, *known, *numbers, dx, x.shape[-1])
+    _cuda.launch_each("input_gradient<T>", x.dtype, x.size, x, *known, *numbers, dx, x.shape[-1])
     return dx, dscale.astype(x.dtype), dshift.astype(x.dtype)

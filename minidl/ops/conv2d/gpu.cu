@@ -8,7 +8,7 @@
 // A tap is (ki, kj, channel): where a filter looks from its place. A reach is (ki, kj, filter): which number of y a pixel
 // of x had a part in, through which tap. Groups see channels and filters from a first one on.
 #include "cuda.cuh"
-#include "products.cuh"
+#include "tiles.cuh"
 
 // What the window at an output pixel sees: number (pixel of y, tap).
 template <typename T>
@@ -42,8 +42,9 @@ struct Patches {
 };
 
 // What a pixel of x had a part in: number (pixel of x, reach). Output row i met it at tap ki when
-// i * stride + ki * dilation - top is the pixel's row; in most cases no i does when the stride is not 1.
-template <typename T>
+// i * stride + ki * dilation - top is the pixel's row; in most cases no i does when the stride is not 1. When it is, as
+// mostly, nothing has to be divided, which would take as long as the multiplications.
+template <typename T, bool STRIDED>
 struct Spread {
     static constexpr bool NEIGHBOURS_ALONG_K = true;
     const T* dy;
@@ -67,9 +68,9 @@ struct Spread {
 
     __device__ T at(Line pixel, Step reach) const {
         const int row = pixel.row - reach.row, column = pixel.column - reach.column;
-        const int i = row / windows.stride_h, j = column / windows.stride_w;
-        const bool met = row >= 0 && column >= 0 && row % windows.stride_h == 0 && column % windows.stride_w == 0 &&
-                         i < y_shape.h && j < y_shape.w;
+        const int i = STRIDED ? row / windows.stride_h : row, j = STRIDED ? column / windows.stride_w : column;
+        const bool divides = !STRIDED || (row == i * windows.stride_h && column == j * windows.stride_w);
+        const bool met = divides && row >= 0 && column >= 0 && i < y_shape.h && j < y_shape.w;
         return met ? dy[index_of({pixel.n, i, j, reach.filter}, y_shape)] : T(0);
     }
 };
@@ -135,7 +136,7 @@ __global__ void finish(T* y, const T* factor, const T* shift, int filters, int c
 }
 
 // sums (chunks, n, h, w, c)
-template <typename T>
+template <typename T, bool STRIDED>
 __global__ void input_gradient(
     const T* dy, const T* weight, T* sums, Shape x_shape, Shape y_shape, Windows windows, int groups, int chunks
 ) {
@@ -145,7 +146,7 @@ __global__ void input_gradient(
     const int first_channel = own.group * channels, first_filter = own.group * filters;
     T* dx = sums + own.chunk * pixels * x_shape.c;
     multiply_tiles<T>(
-        Spread<T>{dy, x_shape, y_shape, windows, filters, first_filter},
+        Spread<T, STRIDED>{dy, x_shape, y_shape, windows, filters, first_filter},
         WeightByReach<T>{weight, channels, filters, first_filter, y_shape.c}, pixels, channels, own.first_k, own.end_k,
         [=](int pixel, int column, T sum) { dx[pixel * x_shape.c + first_channel + column] = sum; }
     );

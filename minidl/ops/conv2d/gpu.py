@@ -5,7 +5,7 @@ from math import prod
 from minidl.backend import Array
 from minidl.ops.cuda import CudaFile, empty
 from minidl.ops.max_pool2d import gpu as max_pool2d
-from minidl.ops.tiles import TILE_THREADS, tile_grid
+from minidl.ops.tiles import TILE_THREADS, added_up, tile_grid
 from minidl.ops.windows import HALVING, Windows, output_shape
 
 _cuda = CudaFile(__file__)
@@ -40,9 +40,11 @@ def input_gradient(dy: Array, weight: Array, x_shape: Shape, windows: Windows, g
     channels, reaches = x_shape[3] // groups, windows.height * windows.width * (dy.shape[3] // groups)
     grid, chunks = tile_grid(prod(x_shape[:3]), channels, reaches, groups)
     sums = empty((chunks, *x_shape), dy.dtype)
+    strided = str((windows.stride_h, windows.stride_w) != (1, 1)).lower()
     shapes = (x_shape, dy.shape, windows)
-    _cuda.launch("input_gradient<T>", dy.dtype, grid, (TILE_THREADS,), dy, weight, sums, *shapes, groups, chunks)
-    return _added_up(sums)
+    _cuda.launch(f"input_gradient<T, {strided}>", dy.dtype, grid, (TILE_THREADS,), dy, weight, sums, *shapes, groups,
+                 chunks)  # fmt: skip
+    return added_up(sums)
 
 
 def weight_gradient(dy: Array, x: Array, weight_shape: Shape, windows: Windows, groups: int) -> Array:
@@ -50,7 +52,7 @@ def weight_gradient(dy: Array, x: Array, weight_shape: Shape, windows: Windows, 
     sums = empty((chunks, *weight_shape), dy.dtype)
     shapes = (x.shape, dy.shape, windows)
     _cuda.launch("weight_gradient<T>", dy.dtype, grid, (TILE_THREADS,), dy, x, sums, *shapes, groups, chunks)
-    return _added_up(sums)
+    return added_up(sums)
 
 
 def _forward(
@@ -65,12 +67,7 @@ def _forward(
     shapes = (x.shape, y_shape, windows)
     _cuda.launch(f"forward<T, {flags}>", x.dtype, grid, (TILE_THREADS,), x, weight, *numbers, sums, *shapes,
                  groups, chunks)  # fmt: skip
-    y = _added_up(sums)
+    y = added_up(sums)
     if chunks > 1:
         _cuda.launch_each(f"finish<T, {flags}>", x.dtype, y.size, y, *numbers, y_shape[3])
     return y
-
-
-def _added_up(sums: Array) -> Array:
-    """The sum over chunks, of which there is always at least one."""
-    return sums[0] if len(sums) == 1 else sums.sum(0)

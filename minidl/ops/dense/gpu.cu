@@ -1,5 +1,5 @@
 // The three products of a dense layer, written by hand; cuBLAS computes the same, see gpu.py.
-#include "products.cuh"
+#include "tiles.cuh"
 
 // sums (chunks, rows, columns); A_ALONG_K, B_ALONG_K: whether k runs along the rows that a and b have in memory
 template <typename T, bool A_ALONG_K, bool B_ALONG_K>

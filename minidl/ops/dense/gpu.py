@@ -5,7 +5,7 @@ dense.gpu.use_cublas = False
 
 from minidl.backend import Array
 from minidl.ops.cuda import CudaFile, empty, matmul
-from minidl.ops.tiles import TILE_THREADS, tile_grid
+from minidl.ops.tiles import TILE_THREADS, added_up, tile_grid
 
 _cuda = CudaFile(__file__)
 use_cublas = True
@@ -33,4 +33,4 @@ def _product(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = 
     along_k = ", ".join(str(along).lower() for along in (not transpose_a, transpose_b))
     _cuda.launch(f"multiply<T, {along_k}>", a.dtype, grid, (TILE_THREADS,), a, b, sums, rows, columns, depth,
                  a.shape[1], b.shape[1])  # fmt: skip
-    return sums[0] if chunks == 1 else sums.sum(0)
+    return added_up(sums)

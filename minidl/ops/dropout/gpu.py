@@ -10,6 +10,7 @@ _cuda = CudaFile(__file__)
 
 def apply(x: Array, rate: float, key: tuple[int, int, int]) -> Array:
     y = empty_like(x)
-    threshold, parts = numpy.uint32(rate * 2**32), (numpy.uint32(part % 2**32) for part in key)
-    _cuda.launch_each("apply<T>", x.dtype, x.size, x, y, threshold, x.dtype.type(1 - rate), *parts)
+    threshold = numpy.uint32(rate * 2**32)
+    seed, step, mask = (numpy.uint32(part % 2**32) for part in key)
+    _cuda.launch_each("apply<T>", x.dtype, x.size, x, y, threshold, 1.0 - rate, seed, step, mask)
     return y

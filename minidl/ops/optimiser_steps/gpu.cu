@@ -4,7 +4,7 @@
 // The host hands over a table of where the tensors lie. Each block takes a chunk of one of them.
 #include "cuda.cuh"
 
-constexpr int MOST_TENSORS = 96;  // the table is an argument of the kernel, and these may take 4 KB in all
+constexpr int MOST_TENSORS = 96;  // the table is an argument, and in older versions of CUDA these may take 4 KB in all
 constexpr int CHUNK = 2048;       // numbers of a tensor
 
 template <typename T>
@@ -31,32 +31,35 @@ __global__ void descent(const Table<T> table, T learning_rate) {
     for_each_number(table, [&](int t, int i) { table.parameters[t][i] -= learning_rate * table.gradients[t][i]; });
 }
 
+// Everything is read before anything is written: else the compiler must expect that a write has changed what comes next.
+
 template <typename T>
 __global__ void momentum(const Table<T> table, T learning_rate, T momentum, T weight_decay) {
     for_each_number(table, [&](int t, int i) {
-        T &parameter = table.parameters[t][i], &velocity = table.memories[0][t][i];
-        velocity = momentum * velocity - learning_rate * (table.gradients[t][i] + weight_decay * parameter);
-        parameter += velocity;
+        const T parameter = table.parameters[t][i], gradient = table.gradients[t][i], before = table.memories[0][t][i];
+        const T velocity = momentum * before - learning_rate * (gradient + weight_decay * parameter);
+        table.memories[0][t][i] = velocity;
+        table.parameters[t][i] = parameter + velocity;
     });
 }
 
 template <typename T>
 __global__ void nesterov(const Table<T> table, T learning_rate, T momentum) {
     for_each_number(table, [&](int t, int i) {
-        T &parameter = table.parameters[t][i], &velocity = table.memories[0][t][i];
+        const T parameter = table.parameters[t][i], velocity = table.memories[0][t][i];
         const T push = learning_rate * table.gradients[t][i];
-        parameter += momentum * momentum * velocity - (1 + momentum) * push;
-        velocity = momentum * velocity - push;
+        table.memories[0][t][i] = momentum * velocity - push;
+        table.parameters[t][i] = parameter + momentum * momentum * velocity - (1 + momentum) * push;
     });
 }
 
 template <typename T>
 __global__ void rmsprop(const Table<T> table, T learning_rate, T decay, T share, T eps) {
     for_each_number(table, [&](int t, int i) {
-        T &parameter = table.parameters[t][i], &square = table.memories[0][t][i];
-        const T gradient = table.gradients[t][i];
-        square = decay * square + share * gradient * gradient;
-        parameter -= learning_rate * gradient / (sqrt(square) + eps);
+        const T parameter = table.parameters[t][i], gradient = table.gradients[t][i];
+        const T square = decay * table.memories[0][t][i] + share * gradient * gradient;
+        table.memories[0][t][i] = square;
+        table.parameters[t][i] = parameter - learning_rate * gradient / (sqrt(square) + eps);
     });
 }
 
@@ -65,10 +68,11 @@ __global__ void adam(
     const Table<T> table, T rate, T beta1, T share1, T beta2, T share2, T square_correction, T eps, T kept
 ) {
     for_each_number(table, [&](int t, int i) {
-        T &parameter = table.parameters[t][i], &mean = table.memories[0][t][i], &square = table.memories[1][t][i];
-        const T gradient = table.gradients[t][i];
-        mean = beta1 * mean + share1 * gradient;
-        square = beta2 * square + share2 * gradient * gradient;
-        parameter = kept * parameter - rate * mean / (sqrt(square / square_correction) + eps);
+        const T parameter = table.parameters[t][i], gradient = table.gradients[t][i];
+        const T mean = beta1 * table.memories[0][t][i] + share1 * gradient;
+        const T square = beta2 * table.memories[1][t][i] + share2 * gradient * gradient;
+        table.memories[0][t][i] = mean;
+        table.memories[1][t][i] = square;
+        table.parameters[t][i] = kept * parameter - rate * mean / (sqrt(square / square_correction) + eps);
     });
 }

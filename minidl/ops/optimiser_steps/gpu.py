@@ -5,7 +5,7 @@ from itertools import accumulate
 import numpy
 
 from minidl.backend import Array
-from minidl.ops.cuda import THREADS, CudaFile, blocks
+from minidl.ops.cuda import THREADS, CudaFile, blocks, checked
 
 _cuda = CudaFile(__file__)
 MOST_TENSORS, CHUNK = 96, 2048  # of a launch, and numbers of a tensor for a block
@@ -72,7 +72,7 @@ def _launch(kernel: str, lists: tuple[Arrays, ...], *numbers: float) -> None:
         ends = list(accumulate(blocks(size, CHUNK) for size in sizes))
         table = numpy.zeros(1, TABLE)
         for name, arrays in zip(POINTERS, group, strict=False):
-            table[name][0, : len(arrays)] = [array.data.ptr for array in arrays]
+            table[name][0, : len(arrays)] = [checked(array).data.ptr for array in arrays]
         table["sizes"][0, : len(sizes)] = sizes
         table["first_blocks"][0, : len(sizes)] = [0, *ends[:-1]]
         table["count"] = len(sizes)

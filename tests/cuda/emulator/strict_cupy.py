@@ -65,6 +65,10 @@ class ndarray:
         return _on_device(member) if callable(member) else _wrapped(member)
 
     @property
+    def __cuda_array_interface__(self) -> Any:
+        return {"shape": self.shape}
+
+    @property
     def data(self) -> Any:
         return types.SimpleNamespace(ptr=self._host.ctypes.data)
 
@@ -316,6 +320,8 @@ class _Runtime:
     def getDeviceProperties(number: int) -> dict[str, Any]:
         return {"name": b"a stand-in for a GPU", "major": 8, "minor": 0, "totalGlobalMem": 2**34}
 
+
+LIBRARY = types.SimpleNamespace(getVersion=lambda: (13, 0))  # for cupy_backends.cuda.libs.nvrtc and .cublas
 
 cuda = types.SimpleNamespace(
     Stream=Stream, Event=Event, runtime=_Runtime, get_current_stream=lambda: _CURRENT,
