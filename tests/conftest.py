@@ -23,9 +23,7 @@ def pytest_configure(config):
     if not _on_hardware(config):
         from emulator import strict_cupy
 
-        sys.modules["cupy"] = strict_cupy
-        for library in ["nvrtc", "cublas"]:
-            sys.modules[f"cupy_backends.cuda.libs.{library}"] = strict_cupy.LIBRARY
+        strict_cupy.install()
 
 
 def pytest_runtest_setup(item):

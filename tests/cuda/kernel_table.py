@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
 from emulator import strict_cupy  # noqa: E402
 
-sys.modules["cupy"] = strict_cupy
+strict_cupy.install()
 
 from kernel_list import CUDA_FILES, kernels_of  # noqa: E402
 from nvrtc import compile_kernels  # noqa: E402

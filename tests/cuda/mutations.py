@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 from emulator import strict_cupy  # noqa: E402
 from emulator.program import KernelError  # noqa: E402
 
-sys.modules["cupy"] = strict_cupy
+strict_cupy.install()
 
 from kernel_list import CUDA_FILES  # noqa: E402
 from kernel_runs import agrees  # noqa: E402

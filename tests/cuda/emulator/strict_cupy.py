@@ -6,6 +6,7 @@ arrays that are not contiguous. Memory that nobody has written holds nan. RawMod
 """
 
 import functools
+import sys
 import types
 import weakref
 from collections.abc import Callable
@@ -321,9 +322,14 @@ class _Runtime:
         return {"name": b"a stand-in for a GPU", "major": 8, "minor": 0, "totalGlobalMem": 2**34}
 
 
-LIBRARY = types.SimpleNamespace(getVersion=lambda: (13, 0))  # for cupy_backends.cuda.libs.nvrtc and .cublas
-
 cuda = types.SimpleNamespace(
     Stream=Stream, Event=Event, runtime=_Runtime, get_current_stream=lambda: _CURRENT,
     alloc_pinned_memory=lambda size: bytearray(b"\xff" * size),
 )  # fmt: skip
+
+
+def install() -> None:
+    """Be what `import cupy` finds from now on."""
+    sys.modules["cupy"] = sys.modules[__name__]
+    for library in ["nvrtc", "cublas"]:
+        sys.modules[f"cupy_backends.cuda.libs.{library}"] = types.SimpleNamespace(getVersion=lambda: (13, 0))
