@@ -93,7 +93,7 @@ def optimiser_steps(backend):
     ]:
         parameters, gradients, *remembered = (
             numbers(backend, *shapes), numbers(backend, *reversed(shapes))[::-1],
-            *([x.array**2 for x in numbers(backend, *shapes)] for _ in range(memories)),
+            *([x.array**2 + memory for x in numbers(backend, *shapes)] for memory in range(memories)),
         )  # fmt: skip
         step(parameters, gradients, *remembered, *settings)
         yield from (x.numpy() for x in parameters)
