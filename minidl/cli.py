@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--learning-rate", type=float, metavar="X", help="the highest of the schedule (0.005)")
     train.add_argument("--momentum", type=float, metavar="X", help="of the optimiser (0.9)")
     train.add_argument("--weight-decay", type=float, metavar="X", help="part of each weight in its gradient (0)")
-    train.add_argument("--schedule", choices=["cosine", "constant"], help="of the learning rate (cosine)")
+    train.add_argument("--schedule", choices=["cosine", "one-cycle", "constant"], help="of the learning rate (cosine)")
     train.add_argument("--no-augment", dest="augment", action="store_false", default=None, help="no flips and crops")
     train.add_argument("--cutout", type=int, metavar="N", help="cover a square of N x N pixels of each image (0)")
     train.add_argument("--label-smoothing", type=float, metavar="X", help="part of each target shared by all (0)")

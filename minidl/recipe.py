@@ -22,7 +22,7 @@ from minidl.layers import Chain
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.optimisers import Momentum
 from minidl.randomness import seed
-from minidl.schedules import Schedule, constant, cosine
+from minidl.schedules import Schedule, constant, cosine, one_cycle
 from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
 from minidl.training.data_loader import AugmentationStep
 from minidl.training.loop import Loss, Position, Training, evaluate
@@ -35,7 +35,7 @@ AUGMENTATION: dict[str, list[AugmentationStep]] = {
     "cifar10": [RandomCrop(4), RandomFlip()],
     "digits": [RandomCrop(4)],
 }  # a mirrored 2 is no 2
-SCHEDULES = ("cosine", "constant")
+SCHEDULES = ("cosine", "one-cycle", "constant")
 EVALUATION_BATCH = 256
 
 
@@ -181,6 +181,8 @@ def _schedule(settings: Settings, steps: int) -> Schedule:
     """Cosine with a short rise: momentum on a fresh network needs a few steps to find its direction."""
     if settings.schedule == "constant":
         return constant(settings.learning_rate)
+    if settings.schedule == "one-cycle":
+        return one_cycle(settings.learning_rate, steps) if steps > 1 else constant(settings.learning_rate)
     return cosine(settings.learning_rate, steps, warmup=min(200, steps // 10))
 
 
