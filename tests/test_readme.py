@@ -1,21 +1,28 @@
-"""README.md stays true: its Python runs as it stands there."""
+"""README.md and docs/flux.md stay true: their Python runs as it stands there, and their commands exist."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = {
+    f"{page}, Python block {number}": block
+    for page in ["README.md", "docs/flux.md"]
+    for number, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL), 1
+    )
+}
 
 
 def test_there_are_blocks_to_run():
-    assert len(BLOCKS) >= 2
+    assert len(BLOCKS) >= 3
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_python_blocks_run(number, capsys):
-    exec(compile(BLOCKS[number], f"README.md, Python block {number}", "exec"), {})
+@pytest.mark.parametrize("name", BLOCKS)
+def test_python_blocks_run(name, capsys):
+    exec(compile(BLOCKS[name], name, "exec"), {})
     printed = capsys.readouterr().out
     assert printed  # each prints what it computed
     for percent in re.findall(r"(\d+)% of the test digits are right", printed):
