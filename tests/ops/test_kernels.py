@@ -212,11 +212,12 @@ def dropped(key, rate=0.3, backend="cpu", dtype=np.float32, size=40_000):
     return F.dropout(Tensor(np.ones(size, dtype), backend), rate, key).numpy() == 0
 
 
+@BACKENDS
 @DTYPES
 @pytest.mark.parametrize("key", [(0, 0, 0), (1, 2, 3), (2**31, 2**33 + 5, 9)])
-def test_masks_are_equal_on_all_backends(key, dtype):
+def test_masks_are_equal_on_all_backends(key, dtype, backend):
     mask = dropped(key, backend="reference", dtype=dtype)
-    np.testing.assert_array_equal(dropped(key, backend="cpu", dtype=dtype), mask)
+    np.testing.assert_array_equal(dropped(key, backend=backend, dtype=dtype), mask)
     np.testing.assert_array_equal(dropped(key), mask)  # nor does the float type matter
 
 
