@@ -41,7 +41,7 @@ def one_cycle(learning_rate: float, steps: int, rise: float = 0.3, start: float 
     lowest, last = learning_rate / start, learning_rate / start / end
 
     def schedule(step: int) -> float:
-        if step <= top:
+        if step < top:
             return _between(lowest, learning_rate, step / top)
         return _between(learning_rate, last, min(1.0, (step - top) / (steps - 1 - top)))
 
