@@ -25,10 +25,7 @@ class Chain(Layer):
     """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
-        for i, layer in enumerate(layers):
-            if not callable(layer):
-                raise TypeError(f"Chain: expected layers or functions, got {layer!r} at position {i}")
-        self.layers = list(layers)
+        self.layers = _checked("Chain", layers)
 
     def __call__(self, x: Operand) -> Tensor:
         x = self._beside_parameters(x)
@@ -111,12 +108,9 @@ class Parallel(Layer):
     """
 
     def __init__(self, connection: Callable[..., Tensor], *layers: Callable[..., Tensor]) -> None:
-        for i, layer in enumerate(layers):
-            if not callable(layer):
-                raise TypeError(f"Parallel: expected layers or functions, got {layer!r} at position {i}")
         if not layers:
             raise ValueError("Parallel: expected at least one layer")
-        self.connection, self.layers = connection, list(layers)
+        self.connection, self.layers = connection, _checked("Parallel", layers)
 
     def __call__(self, *inputs: Operand) -> Tensor:
         if len(inputs) not in (1, len(self.layers)):
@@ -141,6 +135,13 @@ class SkipConnection(Layer):
 
     def code(self) -> str:
         return f"SkipConnection({name_of(self.layer)}, {name_of(self.connection)})"
+
+
+def _checked(name: str, layers: Sequence[Callable[..., Any]]) -> list[Callable[..., Any]]:
+    for i, layer in enumerate(layers):
+        if not callable(layer):
+            raise TypeError(f"{name}: expected layers or functions, got {layer!r} at position {i}")
+    return list(layers)
 
 
 CONTAINERS = (Chain, Parallel, SkipConnection)

@@ -19,13 +19,10 @@ from minidl.randomness import generator
 from minidl.tensor import Operand, Tensor
 
 
-class Conv(Layer):
-    """Slide filters over images, (n, h, w, in) -> (n, out_h, out_w, out), then apply `activation`.
+class _Convolution(Layer):
+    """What the two layers share: their arguments, and a weight whose last two axes are turned round when transposed."""
 
-    Conv((3, 3), (3, 64), relu, pad=1) is Flux's Conv((3, 3), 3 => 64, relu, pad=1), except that filters are not
-    flipped: like Keras and PyTorch it computes the cross-correlation. pad is a number, (height, width), (top, bottom,
-    left, right) or SamePad(). weight (kh, kw, in / groups, out), drawn by `init`; bias (out,), zeros, or None.
-    """
+    transposed = False
 
     def __init__(
         self,
@@ -40,12 +37,42 @@ class Conv(Layer):
         bias: bool = True,
         init: Initialiser = glorot_uniform,
     ) -> None:
-        make_windows("Conv", size, stride, padding_for(pad, size, dilation), dilation)  # for its checks
-        inputs, outputs = _checked_channels("Conv", channels, groups)
-        weight = init((*size, inputs // groups, outputs), generator())
-        self.weight = Tensor(weight, requires_grad=True)
-        self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
+        name, (inputs, outputs) = type(self).__name__, channels
         self.activation, self.stride, self.pad, self.dilation, self.groups = activation, stride, pad, dilation, groups
+        make_windows(name, size, stride, self._padding(size), dilation)  # for its checks
+        if groups < 1 or inputs < 1 or outputs < 1 or inputs % groups or outputs % groups:
+            raise ValueError(f"{name}: expected channels (in, out) that groups={groups} divides, got {channels}")
+        seen, made = channels[::-1] if self.transposed else channels
+        self.weight = Tensor(init((*size, seen // groups, made), generator()), requires_grad=True)
+        self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
+
+    def _padding(self, size: tuple[int, ...]) -> Sizes:
+        return padding_for(self.pad, size, self.dilation, self.stride if self.transposed else 1)
+
+    def _compute(self, function: Callable[..., Tensor], x: Operand) -> Tensor:
+        return function(x, self.weight, self.bias, *self._sizes())
+
+    def _sizes(self) -> tuple[Sizes, Sizes, Sizes, int]:
+        return self.stride, self._padding(self.weight.shape[:2]), self.dilation, self.groups
+
+    def code(self) -> str:
+        kh, kw, seen, made = self.weight.shape
+        channels = (seen * self.groups, made)
+        inside = arguments(
+            (kh, kw), channels[::-1] if self.transposed else channels, self.activation, stride=(self.stride, 1),
+            pad=(self.pad, 0), dilation=(self.dilation, 1), groups=(self.groups, 1),
+            bias=(self.bias is not None, True),
+        )  # fmt: skip
+        return f"{type(self).__name__}({inside})"
+
+
+class Conv(_Convolution):
+    """Slide filters over images, (n, h, w, in) -> (n, out_h, out_w, out), then apply `activation`.
+
+    Conv((3, 3), (3, 64), relu, pad=1) is Flux's Conv((3, 3), 3 => 64, relu, pad=1), except that filters are not
+    flipped: like Keras and PyTorch it computes the cross-correlation. pad is a number, (height, width), (top, bottom,
+    left, right) or SamePad(). weight (kh, kw, in / groups, out), drawn by `init`; bias (out,), zeros, or None.
+    """
 
     def __call__(self, x: Operand) -> Tensor:
         if self.activation is relu:
@@ -67,74 +94,24 @@ class Conv(Layer):
             return count + 1, partial(self._compute, conv2d_relu_max_pool2d)
         return count, partial(self._compute, conv2d_relu)
 
-    def _compute(self, function: Callable[..., Tensor], x: Operand) -> Tensor:
-        return function(x, self.weight, self.bias, *self._sizes())
-
     def _compute_normalised(self, norm: BatchNorm, pooled: bool, x: Operand) -> Tensor:
         return conv2d_batch_norm(
             x, self.weight, self.bias, *self._sizes(), (norm.mean, norm.variance), norm.scale, norm.shift, norm.eps,
             norm.activation is relu, pooled,
         )  # fmt: skip
 
-    def _sizes(self) -> tuple[Sizes, Sizes, Sizes, int]:
-        pad = padding_for(self.pad, self.weight.shape[:2], self.dilation)
-        return self.stride, pad, self.dilation, self.groups
 
-    def code(self) -> str:
-        kh, kw, inputs, outputs = self.weight.shape
-        return f"Conv({_arguments(self, (kh, kw), (inputs * self.groups, outputs))})"
-
-
-class ConvTranspose(Layer):
+class ConvTranspose(_Convolution):
     """Convolution run backwards (Zeiler et al. 2010): every pixel paints its filters, `stride` apart, into the result.
 
     (n, h, w, in) -> (n, out_h, out_w, out), then `activation`; out_h = (h - 1) * stride + dilation * (kh - 1) + 1 - pad
     on both sides; pad=SamePad() makes it h * stride. Arguments are Conv's. weight (kh, kw, out / groups, in).
     """
 
-    def __init__(
-        self,
-        size: tuple[int, int],
-        channels: tuple[int, int],
-        activation: Callable[[Tensor], Tensor] = identity,
-        *,
-        stride: Sizes = 1,
-        pad: Sizes | SamePad = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        init: Initialiser = glorot_uniform,
-    ) -> None:
-        make_windows(
-            "ConvTranspose", size, stride, padding_for(pad, size, dilation, stride), dilation
-        )  # for its checks
-        inputs, outputs = _checked_channels("ConvTranspose", channels, groups)
-        self.weight = Tensor(init((*size, outputs // groups, inputs), generator()), requires_grad=True)
-        self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
-        self.activation, self.stride, self.pad, self.dilation, self.groups = activation, stride, pad, dilation, groups
+    transposed = True
 
     def __call__(self, x: Operand) -> Tensor:
-        pad = padding_for(self.pad, self.weight.shape[:2], self.dilation, self.stride)
-        y = conv_transpose2d(x, self.weight, self.bias, self.stride, pad, self.dilation, self.groups)
-        return self.activation(y)
-
-    def code(self) -> str:
-        kh, kw, outputs, inputs = self.weight.shape
-        return f"ConvTranspose({_arguments(self, (kh, kw), (inputs, outputs * self.groups))})"
-
-
-def _arguments(layer: Conv | ConvTranspose, size: tuple[int, int], channels: tuple[int, int]) -> str:
-    return arguments(
-        size, channels, layer.activation, stride=(layer.stride, 1), pad=(layer.pad, 0), dilation=(layer.dilation, 1),
-        groups=(layer.groups, 1), bias=(layer.bias is not None, True),
-    )  # fmt: skip
-
-
-def _checked_channels(name: str, channels: tuple[int, int], groups: int) -> tuple[int, int]:
-    inputs, outputs = channels
-    if groups < 1 or inputs < 1 or outputs < 1 or inputs % groups or outputs % groups:
-        raise ValueError(f"{name}: expected channels (in, out) that groups={groups} divides, got {channels}")
-    return inputs, outputs
+        return self.activation(self._compute(conv_transpose2d, x))
 
 
 def _halves(following: Sequence[Callable[..., Any]]) -> bool:

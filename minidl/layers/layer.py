@@ -34,7 +34,7 @@ class Layer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor inside by dotted name, running statistics included. One that is shared is named once."""
-        return dict(_named_tensors(self, "", set()))
+        return {name: thing for name, thing in _walk(self, "", set()) if isinstance(thing, Tensor)}
 
     def params(self) -> dict[str, Tensor]:
         """The tensors that are trained, by dotted name."""
@@ -42,7 +42,7 @@ class Layer:
 
     def layers_inside(self) -> Iterator[Layer]:
         """This layer and all layers in it, each once."""
-        yield from _layers_inside(self, set())
+        return (thing for _, thing in _walk(self, "", set()) if isinstance(thing, Layer))
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Copy `arrays`, named as in tensors(), into this layer; everything is checked before anything is changed."""
@@ -159,31 +159,18 @@ def arguments(*required: object, **optional: tuple[object, object]) -> str:
     return ", ".join(shown)
 
 
-def _layers_inside(thing: Any, seen: set[int]) -> Iterator[Layer]:
+def _walk(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Layer | Tensor]]:
+    """Every layer and tensor inside by dotted name, each once."""
+    if isinstance(thing, Layer | Tensor):
+        if id(thing) in seen:
+            return
+        seen.add(id(thing))
+        yield name, thing
     if isinstance(thing, Layer):
-        if id(thing) not in seen:
-            seen.add(id(thing))
-            yield thing
-            yield from _layers_inside(vars(thing), seen)
-    elif isinstance(thing, dict):
-        for value in thing.values():
-            yield from _layers_inside(value, seen)
-    elif isinstance(thing, list | tuple):
-        for value in thing:
-            yield from _layers_inside(value, seen)
-
-
-def _named_tensors(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(thing, Tensor):
-        if id(thing) not in seen:
-            seen.add(id(thing))
-            yield name, thing
-    elif isinstance(thing, Layer):
-        for key, value in vars(thing).items():
-            yield from _named_tensors(value, f"{name}.{key}" if name else key, seen)
-    elif isinstance(thing, dict):
+        thing = vars(thing)
+    if isinstance(thing, dict):
         for key, value in thing.items():
-            yield from _named_tensors(value, f"{name}.{key}", seen)
+            yield from _walk(value, f"{name}.{key}" if name else key, seen)
     elif isinstance(thing, list | tuple):
         for position, value in enumerate(thing):
-            yield from _named_tensors(value, f"{name}.{position}", seen)
+            yield from _walk(value, f"{name}.{position}", seen)

@@ -58,6 +58,11 @@ def blocks(count: int, size: int) -> int:
     return -(-count // size)
 
 
+def flags(*values: bool) -> str:
+    """Arguments of a C++ template: "true, false"."""
+    return ", ".join(str(value).lower() for value in values)
+
+
 @cache
 def _compiled(path: Path, expression: str) -> Any:
     module = cupy.RawModule(code=source(path), options=("-std=c++17",), name_expressions=(expression,))

@@ -90,6 +90,11 @@ def _check(broken: float | None, where: str, optimiser: Optimiser) -> None:
                              f"(now {optimiser.learning_rate}) or look for bad data")  # fmt: skip
 
 
+def _number(x: Tensor) -> float | Array:
+    """The only number inside; on a GPU still an array, which nobody waits for until it is read."""
+    return x.item() if x.backend.is_host else x.array.astype("float64")
+
+
 class LossWatch:
     """Notices a loss that is not finite.
 
@@ -104,7 +109,7 @@ class LossWatch:
 
     def add(self, loss: Tensor) -> float | None:
         """A number that is not finite, if one is noticed now."""
-        self.unseen = loss.item() if loss.backend.is_host else self.unseen + loss.array
+        self.unseen += _number(loss)
         self.steps += 1
         return self.look() if loss.backend.is_host or self.steps % LOOK_EVERY == 0 else None
 
@@ -140,9 +145,8 @@ class Totals:
 
     def add(self, mean_loss: Tensor, predicted: Tensor, target: Any) -> None:
         """One batch of predictions (n, classes), with its mean loss."""
-        value = mean_loss.item() if mean_loss.backend.is_host else mean_loss.array.astype("float64")
         self.samples += len(target)
-        self.loss += value * len(target)
+        self.loss += _number(mean_loss) * len(target)
         self.correct += count_correct(predicted, target)
 
     def read(self) -> Totals:

@@ -3,13 +3,7 @@
 python tests/cuda/kernel_table.py
 """
 
-import sys
-from pathlib import Path
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
-
-from emulator import strict_cupy  # noqa: E402
+from emulator import strict_cupy
 
 strict_cupy.install()
 

@@ -10,16 +10,12 @@ numbers. What is not noticed is printed: it is a gap in the checks, or makes no 
 import argparse
 import multiprocessing
 import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
-
-from emulator import strict_cupy  # noqa: E402
-from emulator.program import KernelError  # noqa: E402
+from emulator import strict_cupy
+from emulator.program import KernelError
 
 strict_cupy.install()
 

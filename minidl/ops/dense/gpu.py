@@ -4,7 +4,7 @@ dense.gpu.use_cublas = False
 """
 
 from minidl.backend import Array
-from minidl.ops.cuda import CudaFile, empty, matmul
+from minidl.ops.cuda import CudaFile, empty, flags, matmul
 from minidl.ops.tiles import TILE_THREADS, added_up, tile_grid
 
 _cuda = CudaFile(__file__)
@@ -30,7 +30,7 @@ def _product(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = 
     columns = b.shape[0] if transpose_b else b.shape[1]
     grid, chunks = tile_grid(rows, columns, depth)
     sums = empty((chunks, rows, columns), a.dtype)
-    along_k = ", ".join(str(along).lower() for along in (not transpose_a, transpose_b))
-    _cuda.launch(f"multiply<T, {along_k}>", a.dtype, grid, (TILE_THREADS,), a, b, sums, rows, columns, depth,
+    kernel = f"multiply<T, {flags(not transpose_a, transpose_b)}>"
+    _cuda.launch(kernel, a.dtype, grid, (TILE_THREADS,), a, b, sums, rows, columns, depth,
                  a.shape[1], b.shape[1])  # fmt: skip
     return added_up(sums)

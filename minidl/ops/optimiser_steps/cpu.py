@@ -8,6 +8,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.optimiser_steps.numbers import adam_numbers, rmsprop_numbers
 
 Arrays = list[NDArray]
 
@@ -34,7 +35,7 @@ def nesterov(parameters: Arrays, gradients: Arrays, velocities: Arrays, learning
 def rmsprop(
     parameters: Arrays, gradients: Arrays, squares: Arrays, learning_rate: float, decay: float, eps: float
 ) -> None:
-    _for_each_tensor(_rmsprop, (parameters, gradients, squares), learning_rate, decay, 1 - decay, eps)
+    _for_each_tensor(_rmsprop, (parameters, gradients, squares), *rmsprop_numbers(learning_rate, decay, eps))
 
 
 def adam(
@@ -48,11 +49,8 @@ def adam(
     weight_decay: float,
     step: int,
 ) -> None:
-    rate, square_correction = learning_rate / (1 - betas[0] ** step), 1 - betas[1] ** step
-    _for_each_tensor(
-        _adam, (parameters, gradients, means, squares),
-        rate, betas[0], 1 - betas[0], betas[1], 1 - betas[1], square_correction, eps, 1 - learning_rate * weight_decay,
-    )  # fmt: skip
+    numbers = adam_numbers(learning_rate, betas, eps, weight_decay, step)
+    _for_each_tensor(_adam, (parameters, gradients, means, squares), *numbers)
 
 
 def _for_each_tensor(kernel: Callable[..., Any], lists: tuple[Arrays, ...], *numbers: float) -> None:

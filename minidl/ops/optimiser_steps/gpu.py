@@ -6,6 +6,7 @@ import numpy
 
 from minidl.backend import Array
 from minidl.ops.cuda import THREADS, CudaFile, blocks, checked
+from minidl.ops.optimiser_steps.numbers import adam_numbers, rmsprop_numbers
 
 _cuda = CudaFile(__file__)
 MOST_TENSORS, CHUNK = 96, 2048  # of a launch, and numbers of a tensor for a block
@@ -44,7 +45,7 @@ def nesterov(parameters: Arrays, gradients: Arrays, velocities: Arrays, learning
 def rmsprop(
     parameters: Arrays, gradients: Arrays, squares: Arrays, learning_rate: float, decay: float, eps: float
 ) -> None:
-    _launch("rmsprop<T>", (parameters, gradients, squares), learning_rate, decay, 1 - decay, eps)
+    _launch("rmsprop<T>", (parameters, gradients, squares), *rmsprop_numbers(learning_rate, decay, eps))
 
 
 def adam(
@@ -58,11 +59,8 @@ def adam(
     weight_decay: float,
     step: int,
 ) -> None:
-    rate, square_correction = learning_rate / (1 - betas[0] ** step), 1 - betas[1] ** step
-    _launch(
-        "adam<T>", (parameters, gradients, means, squares),
-        rate, betas[0], 1 - betas[0], betas[1], 1 - betas[1], square_correction, eps, 1 - learning_rate * weight_decay,
-    )  # fmt: skip
+    numbers = adam_numbers(learning_rate, betas, eps, weight_decay, step)
+    _launch("adam<T>", (parameters, gradients, means, squares), *numbers)
 
 
 def _launch(kernel: str, lists: tuple[Arrays, ...], *numbers: float) -> None:
