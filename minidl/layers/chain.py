@@ -9,6 +9,7 @@ import numpy
 
 from minidl.layers.conv import Conv
 from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
+from minidl.layers.normalisation import BatchNorm
 from minidl.modes import evaluation_mode, no_grad
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor
@@ -38,7 +39,9 @@ class Chain(Layer):
     def _step(self, i: int, x: Any) -> tuple[Any, int]:
         """x behind layer i and those behind it that can be computed with it at one go, and how many these are."""
         layer = self.layers[i]
-        following, together = layer.together_with(self.layers[i + 1 : i + 3]) if isinstance(layer, Conv) else (0, layer)
+        if not isinstance(layer, Conv | BatchNorm):
+            return self._call(i, x), 1
+        following, together = layer.together_with(self.layers[i + 1 : i + 4])
         if following == 0:
             return self._call(i, x), 1
         try:

@@ -85,8 +85,10 @@ class Conv(_Convolution):
         if isinstance(first, BatchNorm) and first.activation in (identity, relu):
             if is_recording() or first.uses_batch:
                 return 0, self
-            pooled = first.activation is relu and _halves(following[1:])
-            return 1 + pooled, partial(self._compute_normalised, first, pooled)
+            by_itself, _ = first.together_with(following[1:])  # 1 when relu is a layer of its own
+            with_relu = bool(by_itself) or first.activation is relu
+            pooled = with_relu and _halves(following[1 + by_itself :])
+            return 1 + by_itself + pooled, partial(self._compute_normalised, first, with_relu, pooled)
         count = 1 if first is relu else 0
         if count == 0 and self.activation is not relu:
             return 0, self
@@ -94,10 +96,10 @@ class Conv(_Convolution):
             return count + 1, partial(self._compute, conv2d_relu_max_pool2d)
         return count, partial(self._compute, conv2d_relu)
 
-    def _compute_normalised(self, norm: BatchNorm, pooled: bool, x: Operand) -> Tensor:
+    def _compute_normalised(self, norm: BatchNorm, with_relu: bool, pooled: bool, x: Operand) -> Tensor:
         return conv2d_batch_norm(
             x, self.weight, self.bias, *self._sizes(), (norm.mean, norm.variance), norm.scale, norm.shift, norm.eps,
-            norm.activation is relu, pooled,
+            with_relu, pooled,
         )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Layers that keep the signal at a healthy size."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy
 
@@ -50,11 +52,20 @@ class BatchNorm(Layer):
         return training_step() is not None if self.active is None else self.active
 
     def __call__(self, x: Operand) -> Tensor:
+        return self._compute(self.activation, x)
+
+    def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
+        """How many of the layers that follow can be computed at one go with this one, and the function that does."""
+        if self.activation is identity and following and following[0] is relu:
+            return 1, partial(self._compute, relu)
+        return 0, self
+
+    def _compute(self, activation: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
         (x,) = operands("BatchNorm", x)
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"BatchNorm: expected x (..., {channels}), got {x.shape}")
-        with_relu = self.activation is relu
+        with_relu = activation is relu
         if not self.uses_batch:
             factor = self.scale / (self.variance + self.eps).sqrt()
             y = normalise(x, self.mean, factor, self.shift, with_relu)
@@ -63,7 +74,7 @@ class BatchNorm(Layer):
             count = x.size // channels
             self._follow(self.mean, mean)
             self._follow(self.variance, variance * (count / (count - 1)))
-        return y if with_relu else self.activation(y)
+        return y if with_relu else activation(y)
 
     def _follow(self, running: Tensor, batch: Array) -> None:
         running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype, copy=False)

@@ -16,6 +16,7 @@ from minidl import (
     Tensor,
     activations,
     flatten,
+    grad,
     no_grad,
     relu,
     softmax,
@@ -99,6 +100,9 @@ NORMALISED = {
     "batch norm with relu, and a pool": ([BatchNorm(4, relu), MaxPool(2)], 2),
     "batch norm with relu, and another pool": ([BatchNorm(4, relu), MaxPool(2, stride=1)], 1),
     "batch norm, and a pool": ([BatchNorm(4), MaxPool(2)], 1),
+    "batch norm, relu": ([BatchNorm(4), relu], 2),
+    "batch norm, relu, and a pool": ([BatchNorm(4), relu, MaxPool(2)], 3),
+    "batch norm with relu, and relu once more": ([BatchNorm(4, relu), relu, MaxPool(2)], 1),
     "batch norm with another activation": ([BatchNorm(4, tanh), MaxPool(2)], 0),
 }
 
@@ -119,6 +123,20 @@ def test_convolution_and_batch_norm_compute_together_what_each_does_alone(follow
             expected = layer(expected)
     np.testing.assert_allclose(computed.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
     assert computed.requires_grad == mode.endswith("recorded")
+
+
+@pytest.mark.parametrize("mode", ["evaluation", "training"])
+def test_batch_norm_and_relu_behind_it_are_one_kernel(mode):
+    x = Tensor(np.random.default_rng(0).standard_normal((5, 3)), requires_grad=True)
+    results = []
+    for chain in (Chain(BatchNorm(3), relu), Chain(BatchNorm(3, relu))):
+        chain.to(dtype="float64")
+        with training_mode() if mode == "training" else evaluation_mode():
+            y = chain(x)
+        results.append([y, *grad((y * y).sum(), (x, *chain.params().values())), *chain.tensors().values()])
+    assert results[0][0]._op == results[1][0]._op
+    for apart, together in zip(*results, strict=True):
+        np.testing.assert_array_equal(apart.numpy(), together.numpy())
 
 
 def test_a_skip_connection_adds_what_it_skips():
