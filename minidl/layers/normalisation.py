@@ -24,7 +24,8 @@ class BatchNorm(Layer):
         running = (1 - momentum) * running + momentum * batch
 
     which take their place in evaluation. Defaults and meaning are Flux's and PyTorch's: momentum 0.1 (Keras's 0.9 with
-    the roles swapped), the running variance divided by n - 1, the one used in training by n (Ioffe and Szegedy 2015).
+    the roles swapped), the running variance divided by n - 1, the one used in training by n (Ioffe and Szegedy 2015);
+    unbiased=False divides both by n, as Keras does.
     active=True normalises over the batch outside training too, active=False never; see testmode() and trainmode().
     """
 
@@ -37,6 +38,7 @@ class BatchNorm(Layer):
         *,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        unbiased: bool = True,
         active: bool | None = None,
     ) -> None:
         if channels < 1:
@@ -45,6 +47,7 @@ class BatchNorm(Layer):
         self.mean = Tensor(numpy.zeros(channels, numpy.float32))
         self.variance = Tensor(numpy.ones(channels, numpy.float32))
         self.activation, self.eps, self.momentum, self.active = activation, eps, momentum, active
+        self.unbiased = unbiased
 
     @property
     def uses_batch(self) -> bool:
@@ -73,7 +76,7 @@ class BatchNorm(Layer):
             y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps, with_relu)
             count = x.size // channels
             self._follow(self.mean, mean)
-            self._follow(self.variance, variance * (count / (count - 1)))
+            self._follow(self.variance, variance * (count / (count - 1)) if self.unbiased else variance)
         return y if with_relu else activation(y)
 
     def _follow(self, running: Tensor, batch: Array) -> None:
@@ -82,7 +85,7 @@ class BatchNorm(Layer):
     def code(self) -> str:
         inside = arguments(
             *self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1),
-            active=(self.active, None),
+            unbiased=(self.unbiased, True), active=(self.active, None),
         )  # fmt: skip
         return f"BatchNorm({inside})"
 

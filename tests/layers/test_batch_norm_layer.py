@@ -28,17 +28,18 @@ def test_training_normalises_with_the_batch_then_scales_and_shifts(shape):
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.25, 1.0])
+@pytest.mark.parametrize("unbiased", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_running_statistics_follow_the_batches(shape, momentum):
-    """Flux's and PyTorch's rule. The variance is divided by n - 1 (Bessel), not by n as the one used in training."""
-    layer = BatchNorm(3, momentum=momentum).to(dtype="float64")
+def test_running_statistics_follow_the_batches(shape, unbiased, momentum):
+    """The variance is divided by n - 1 (Bessel) as in Flux and PyTorch, or by n as the one used in training: Keras."""
+    layer = BatchNorm(3, momentum=momentum, unbiased=unbiased).to(dtype="float64")
     mean, variance, axes = np.zeros(3), np.ones(3), tuple(range(len(shape) - 1))
     for seed in range(3):
         x = batch(shape, seed, np.float64)
         with training_mode():
             layer(x)
         mean = (1 - momentum) * mean + momentum * x.mean(axes)
-        variance = (1 - momentum) * variance + momentum * x.var(axes, ddof=1)
+        variance = (1 - momentum) * variance + momentum * x.var(axes, ddof=1 if unbiased else 0)
     np.testing.assert_allclose(layer.mean.numpy(), mean, rtol=1e-12)
     np.testing.assert_allclose(layer.variance.numpy(), variance, rtol=1e-12)
 
