@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minidl.data.download import download, md5_of, one_process_at_a_time, unpack
+from minidl.data.download import checksum_of, download, one_process_at_a_time, unpack
 from minidl.data.image_dataset import ImageDataset, check_split
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -141,7 +141,7 @@ def _folder_with_batches(place: Path) -> Path | None:
 
 
 def _check_archive(archive: Path) -> None:
-    found = md5_of(archive)
+    found = checksum_of(archive, like=MD5)
     if found != MD5:
         raise ValueError(
             f"{archive}: expected md5 {MD5}, found {found} ({archive.stat().st_size:,} bytes). The file is cut "

@@ -28,32 +28,38 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 ANSWER_SECONDS = 4.0  # for the whole way to the server's first answer, name lookup included; then we call it offline
 STALL_SECONDS = 30.0  # without a single byte, once the server has answered
 CHUNK_BYTES = 1 << 18
+SHA256_DIGITS = 64
 
 
 class DownloadError(OSError):
     """The file could not be fetched; the message says why."""
 
 
-def download(url: str, file: Path, md5: str) -> None:
+def download(url: str, file: Path, checksum: str | None) -> None:
     """Fetch `url` into `file`, going on from the bytes that are already there, and check the sum.
 
+    `checksum` is the hex digits of an MD5 or, if there are 64, a SHA-256; with None only the length is checked.
     DownloadError if there is no answer within ANSWER_SECONDS, if the connection breaks (the bytes so far are kept,
     for the next call) or if the checksum is wrong (the file is removed).
     """
-    if file.exists() and md5_of(file) == md5:
+    if checksum is None:
+        _transfer(url, file)
+        return
+    if file.exists() and checksum_of(file, like=checksum) == checksum:
         return
     _transfer(url, file)
-    found = md5_of(file)
-    if found != md5:
+    found = checksum_of(file, like=checksum)
+    if found != checksum:
         size = file.stat().st_size
         file.unlink()
-        raise DownloadError(
-            f"{url} gave a wrong file of {size:,} bytes: expected md5 {md5}, found {found}. It was removed; try again."
-        )
+        kind = "sha256" if len(checksum) == SHA256_DIGITS else "md5"
+        raise DownloadError(f"{url} gave a wrong file of {size:,} bytes: expected {kind} {checksum}, found {found}. "
+                            f"It was removed; try again.")  # fmt: skip
 
 
-def md5_of(file: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
+def checksum_of(file: Path, like: str) -> str:
+    """The checksum of a file, of the kind that `like` is."""
+    digest = hashlib.sha256() if len(like) == SHA256_DIGITS else hashlib.md5(usedforsecurity=False)
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)

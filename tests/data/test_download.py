@@ -1,5 +1,6 @@
 """Downloading: whatever the server does, the file is whole and right, or the error says why it is not."""
 
+import contextlib
 import hashlib
 import io
 import socket
@@ -11,7 +12,7 @@ import pytest
 from web_server import serving
 
 from minidl.data import download as module
-from minidl.data.download import DownloadError, download, md5_of, one_process_at_a_time, unpack
+from minidl.data.download import DownloadError, checksum_of, download, one_process_at_a_time, unpack
 
 CONTENT = bytes(range(256)) * 4000  # more than one chunk
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -215,6 +216,25 @@ def test_the_lock_lets_in_one_at_a_time(tmp_path):
     assert most == 1
 
 
-def test_md5_of_a_file_longer_than_a_chunk(file):
+@pytest.mark.parametrize("checksum", [MD5, hashlib.sha256(CONTENT).hexdigest()], ids=["md5", "sha256"])
+def test_checksums_of_a_file_longer_than_a_chunk(file, checksum):
     file.write_bytes(CONTENT)
-    assert md5_of(file) == MD5
+    assert checksum_of(file, like=checksum) == checksum
+
+
+@pytest.mark.parametrize(
+    ("checksum", "message"),
+    [
+        (hashlib.sha256(CONTENT).hexdigest(), None),
+        ("0" * 64, "expected sha256 0{64}, found [0-9a-f]{64}"),
+        (None, None),
+    ],
+    ids=["right sha256", "wrong sha256", "none"],
+)
+def test_downloads_with_another_checksum_or_none(file, checksum, message):
+    with (
+        serving(CONTENT) as server,
+        contextlib.nullcontext() if message is None else pytest.raises(DownloadError, match=message),
+    ):
+        download(server.url, file, checksum)
+    assert file.exists() == (message is None)
