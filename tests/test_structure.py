@@ -17,7 +17,7 @@ READING_ORDER = [
     "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.operands",
     "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples", "minidl.layers.",
     "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules", "minidl.schedules",
-    "minidl.training.", "minidl.keras.", "minidl.models.", "minidl.data.", "minidl.", "minidl.cli",
+    "minidl.training.", "minidl.models.", "minidl.data.", "minidl.keras.", "minidl.", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",

@@ -1,0 +1,5 @@
+"""Data sets in Keras's form: load_data() gives (x_train, y_train), (x_test, y_test) as NumPy arrays."""
+
+from minidl.keras.datasets import cifar10, digits, mnist
+
+__all__ = ["cifar10", "digits", "mnist"]

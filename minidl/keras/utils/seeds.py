@@ -1,0 +1,19 @@
+"""One seed for all that is random."""
+
+import random
+
+import numpy as np
+
+import minidl.randomness
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python's `random`, NumPy's older functions (np.random.rand ...) and minidl.
+
+    ValueError for anything but a whole number from 0 to 2**32 - 1.
+    """
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"set_random_seed: expected a whole number from 0 to 2**32 - 1, got {seed!r}")
+    random.seed(seed)
+    np.random.seed(seed)
+    minidl.randomness.seed(seed)
