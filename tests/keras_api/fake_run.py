@@ -51,7 +51,12 @@ class FakeModel:
         return state["memory"]
 
 
-def run(callbacks, model, epochs, batches=2, crash_in_batch=None):
+def make_step(model):
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    model.optimizer.iterations += 1
+
+
+def run(callbacks, model, epochs, batches=2, crash_in_batch=None, step=make_step):
     """fit() as callbacks see it. `epochs` has the logs of each; a batch's logs are those of its epoch without val_.
 
     crash_in_batch   (epoch, batch) at whose end an error is raised, after the callbacks
@@ -62,8 +67,7 @@ def run(callbacks, model, epochs, batches=2, crash_in_batch=None):
         callbacks.on_epoch_begin(epoch)
         for batch in range(batches):
             callbacks.on_train_batch_begin(batch)
-            model.set_weights([weight + 1 for weight in model.get_weights()])
-            model.optimizer.iterations += 1
+            step(model)
             callbacks.on_train_batch_end(batch, {k: v for k, v in epochs[epoch].items() if not k.startswith("val_")})
             if (epoch, batch) == crash_in_batch:
                 raise KeyboardInterrupt

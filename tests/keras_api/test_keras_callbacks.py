@@ -95,6 +95,12 @@ def test_a_list_passes_on_model_and_params_and_adds_what_is_asked_for():
     assert CallbackList([history], add_history=True).callbacks == [history]
 
 
+def test_figures_of_an_epoch_come_in_alphabetical_order():
+    history, model = History(), FakeModel()
+    run(CallbackList(history, model=model), model, [{"val_loss": 3.0, "loss": 2.0, "accuracy": 0.5}])
+    assert list(history.history) == ["accuracy", "loss", "val_loss"]
+
+
 def test_what_one_callback_adds_to_the_logs_those_behind_it_see():
     history, model = History(), FakeModel()
     adding = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(added=epoch))
@@ -152,6 +158,11 @@ def test_a_csv_file_has_a_row_for_each_epoch(tmp_path):
 def test_a_csv_file_that_exists(tmp_path, options, rows):
     csv_of(tmp_path / "log.csv", losses(3.0))
     assert csv_of(tmp_path / "log.csv", losses(2.0), **options) == rows
+
+
+def test_a_csv_file_to_append_to_need_not_exist(tmp_path):
+    rows = csv_of(tmp_path / "log.csv", losses(2.0), append=True)
+    assert rows == ["epoch,loss,val_loss", "0,1.0,2.0"]
 
 
 def test_several_numbers_in_one_cell(tmp_path):
