@@ -4,6 +4,7 @@ Reading order is dependency order: backend, modes, tensor, ops/, functions, laye
 """
 
 from minidl.backend import use_backend
+from minidl.dlpack import from_dlpack
 from minidl.functions import (
     elu,
     flatten,
@@ -56,7 +57,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm", "Chain", "Conv", "ConvTranspose", "Dense", "Dropout",
     "GlobalMaxPool", "GlobalMeanPool", "GroupNorm", "Layer", "LayerNorm", "MaxPool", "MeanPool", "Parallel", "SamePad",
-    "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "flatten", "freeze", "gelu",
-    "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "set_threads", "sigmoid",
-    "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode", "trainmode", "use_backend",
+    "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "flatten", "freeze",
+    "from_dlpack", "gelu", "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu", "seed",
+    "set_threads", "sigmoid", "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode", "trainmode",
+    "use_backend",
 ]  # fmt: skip

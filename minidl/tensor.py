@@ -117,6 +117,13 @@ class Tensor:
         """What NumPy's functions see when they are given a tensor: its numbers, without its history."""
         return numpy.array(self.numpy(), dtype, copy=copy)
 
+    def __dlpack__(self, **options: Any) -> Any:
+        """What torch.from_dlpack(x) and its like ask for: the very same memory, without history."""
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()  # type: ignore[no-any-return]
+
     def numpy(self) -> numpy.ndarray[Any, Any]:
         """The numbers as a NumPy array (the very same memory on CPU backends)."""
         return get_backend("cpu").asarray(self._array)  # type: ignore[no-any-return]

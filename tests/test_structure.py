@@ -14,10 +14,11 @@ PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl
 
 # Imports point only up this list. A name with a dot at its end stands for a folder.
 READING_ORDER = [
-    "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.operands",
-    "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples", "minidl.layers.",
-    "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules", "minidl.schedules",
-    "minidl.training.", "minidl.models.", "minidl.data.", "minidl.keras.", "minidl.", "minidl.cli",
+    "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.dlpack",
+    "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples",
+    "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules",
+    "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.keras.", "minidl.models.", "minidl.data.",
+    "minidl.", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",

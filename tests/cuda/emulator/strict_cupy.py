@@ -69,6 +69,14 @@ class ndarray:
     def __cuda_array_interface__(self) -> Any:
         return {"shape": self.shape}
 
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0  # a CUDA device, the first one
+
+    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+        if stream is None:
+            raise BufferError("who borrows memory of a device names the stream that is to wait for it")
+        return self._host.__dlpack__()
+
     @property
     def data(self) -> Any:
         return types.SimpleNamespace(ptr=self._host.ctypes.data)
@@ -185,6 +193,15 @@ def asarray(values: Any, dtype: Any = None, order: str | None = None) -> ndarray
         host = np.asarray(values._host, dtype, order=order)
         return values if host is values._host else ndarray(host)
     return ndarray(np.array(values, dtype, order=order))
+
+
+def from_dlpack(array: Any) -> ndarray:
+    if array.__dlpack_device__()[0] != 2:
+        raise ValueError("CuPy borrows no memory of the host")
+    lender = types.SimpleNamespace(
+        __dlpack__=lambda **options: array.__dlpack__(stream=1), __dlpack_device__=lambda: (1, 0)
+    )
+    return ndarray(np.from_dlpack(lender))
 
 
 def asnumpy(array: Any) -> np.ndarray[Any, Any]:
