@@ -52,17 +52,7 @@ class Layer:
 
     def check_fits(self, arrays: Mapping[str, Array]) -> None:
         """ValueError unless the names, shapes and dtypes of `arrays` are those of tensors()."""
-        tensors = self.tensors()
-        problems = [f"{name} is missing" for name in tensors.keys() - arrays.keys()]
-        problems += [f"{name} is not part of this network" for name in arrays.keys() - tensors.keys()]
-        for name in tensors.keys() & arrays.keys():
-            expected, came = tensors[name], arrays[name]
-            if expected.shape != came.shape or expected.dtype != came.dtype:
-                problems.append(f"{name} is {came.shape} {came.dtype}, expected {expected.shape} {expected.dtype}")
-        if problems:
-            shown = "; ".join(sorted(problems)[:3]) + ("; ..." if len(problems) > 3 else "")
-            raise ValueError(f"these weights are of another network: {len(problems)} of {len(tensors)} tensors differ: "
-                             f"{shown}")  # fmt: skip
+        check_same(self.tensors(), arrays)
 
     def to(self: L, backend: str | None = None, dtype: object = None) -> L:
         """Move every tensor inside, in place, to another backend or float type. Gradients are dropped."""
@@ -76,6 +66,20 @@ class Layer:
     def __repr__(self) -> str:
         """The code that makes this layer, and how many parameters that gives, in the manner of Flux."""
         return with_comment(self.code(), LONE_LAYER_COLUMN, comment(self, unsaid=" non-trainable"))
+
+
+def check_same(expected: Mapping[str, Tensor | Array], came: Mapping[str, Array]) -> None:
+    """ValueError unless the names, shapes and dtypes of the arrays in `came` are those in `expected`."""
+    problems = [f"{name} is missing" for name in expected.keys() - came.keys()]
+    problems += [f"{name} is not part of this network" for name in came.keys() - expected.keys()]
+    for name in expected.keys() & came.keys():
+        x, y = expected[name], came[name]
+        if x.shape != y.shape or x.dtype != y.dtype:
+            problems.append(f"{name} is {y.shape} {y.dtype}, expected {x.shape} {x.dtype}")
+    if problems:
+        shown = "; ".join(sorted(problems)[:3]) + ("; ..." if len(problems) > 3 else "")
+        raise ValueError(f"these weights are of another network: {len(problems)} of {len(expected)} tensors differ: "
+                         f"{shown}")  # fmt: skip
 
 
 def freeze(layer: L) -> L:
