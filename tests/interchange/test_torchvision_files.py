@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from random_weights import random_weights
 from safetensors.numpy import load_file, save_file
+from small_run import assert_equal, copies
 
 import minidl
 from minidl import (
@@ -24,15 +26,6 @@ from minidl import (
 from minidl.functions import add
 from minidl.interchange import load_torchvision, save_torchvision, torchvision_names
 from minidl.models import vgg11, vgg16
-
-
-def random_weights(model, seed=0):
-    """Every tensor drawn anew, running statistics too, so that no two could be mixed up unnoticed."""
-    rng = np.random.default_rng(seed)
-    for name, x in model.tensors().items():
-        numbers = rng.normal(0, 0.3, x.shape)
-        x.array = (abs(numbers) + 0.5 if name.endswith("variance") else numbers).astype(np.float32)
-    return model
 
 
 def small_vgg(batchnorm=True, pool=(1, 1)):
@@ -115,8 +108,7 @@ def test_round_trip(tmp_path, network):
     model, other = random_weights(network()), random_weights(network(), seed=1)
     save_torchvision(tmp_path / "weights", model, INPUT)
     load_torchvision(tmp_path / "weights", other, INPUT)
-    for name, x in model.tensors().items():
-        np.testing.assert_array_equal(other.tensors()[name].array, x.array)
+    assert_equal(copies(other), copies(model))
 
 
 # PyTorch itself -------------------------------------------------------------------------------------------------------
@@ -271,10 +263,10 @@ def test_a_damaged_or_foreign_file_changes_nothing(tmp_path, damage, message):
     model, path = random_weights(small_vgg()), tmp_path / "weights.safetensors"
     save_torchvision(path, random_weights(small_vgg(), seed=1))
     damage(path)
-    before = {name: x.numpy().copy() for name, x in model.tensors().items()}
+    before = copies(model)
     with pytest.raises(ValueError, match=message):
         load_torchvision(path, model)
-    assert all((before[name] == x.array).all() for name, x in model.tensors().items())
+    assert_equal(copies(model), before)
 
 
 def test_a_missing_file(tmp_path):
