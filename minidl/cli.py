@@ -81,6 +81,13 @@ def _summary(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace, console: Console) -> int:
+    from minidl.export import export
+
+    console.print(export(options.source, options.format, options.out), markup=False, soft_wrap=True)
+    return 0
+
+
 def _devices(options: argparse.Namespace, console: Console) -> int:
     from rich.table import Table
 
@@ -150,6 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="the layers of a network and their parameters")
     summary.set_defaults(command=_summary)
     summary.add_argument("model", metavar="MODEL", help="such as vgg19")
+
+    export = commands.add_parser("export", help="write a network to a file for another library")
+    export.set_defaults(command=_export)
+    export.add_argument("source", metavar="RUN_OR_MODEL", help="a run folder, or a model such as vgg19, untrained")
+    export.add_argument("--format", required=True, choices=["onnx", "torchvision", "keras"], help="whose file it is")
+    export.add_argument("--out", required=True, metavar="FILE", help="for Keras NAME.weights.h5")
 
     list_devices = commands.add_parser("devices", help="which backends can be used on this machine, and why not")
     list_devices.set_defaults(command=_devices)
