@@ -201,17 +201,6 @@ def test_pytorch_computes_the_same(tmp_path, network, direction):
     np.testing.assert_allclose(model(images).numpy(), expected, rtol=1e-5, atol=1e-5 * abs(expected).max())
 
 
-@pytest.mark.torch
-@pytest.mark.parametrize("name", ["vgg11", "vgg13", "vgg16", "vgg19"])
-@pytest.mark.parametrize("batchnorm", [False, True])
-def test_names_are_those_of_torchvision_itself(name, batchnorm):
-    torch, torchvision = pytest.importorskip("torch"), pytest.importorskip("torchvision")
-    with torch.device("meta"):  # which makes no weights
-        module = getattr(torchvision.models, name + "_bn" * batchnorm)()
-    expected = {key.rsplit(".", 1)[0] for key in module.state_dict()}
-    assert set(torchvision_names(getattr(minidl.models, name)(batchnorm=batchnorm))) == expected
-
-
 # Errors ---------------------------------------------------------------------------------------------------------------
 
 
