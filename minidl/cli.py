@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--label-smoothing", type=float, metavar="X", help="part of each target shared by all (0)")
     train.add_argument("--backend", choices=["cpu", "reference", "gpu"], help="which kernels run (cpu)")
     train.add_argument("--seed", type=int, metavar="N", help="of weights, order and masks (0)")
+    train.add_argument("--weights", metavar="PATH", help="start from the weights of this run folder or checkpoint")
     train.add_argument("--out", metavar="DIR", help="the run folder (runs/MODEL)")
     train.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     train.add_argument("--limit", type=int, metavar="N", help="use only the first N images, for a quick try")

@@ -24,9 +24,10 @@ from minidl.optimisers import Momentum
 from minidl.randomness import seed
 from minidl.schedules import Schedule, constant, cosine, one_cycle
 from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
+from minidl.training.checkpoint import load_checkpoint
 from minidl.training.data_loader import AugmentationStep
 from minidl.training.loop import Loss, Position, Training, evaluate
-from minidl.training.run_folder import RunFolder
+from minidl.training.run_folder import CHECKPOINT, RunFolder
 
 MODELS: dict[str, Callable[[], Chain]] = {name: getattr(models, name) for name in models.__all__} | {
     f"{name}-plain": partial(getattr(models, name), batchnorm=False) for name in ("vgg11", "vgg13", "vgg16", "vgg19")
@@ -58,6 +59,7 @@ class Settings:
     backend: str = "cpu"
     seed: int = 0
     limit: int | None = None
+    weights: str | None = None  # a checkpoint, or a run folder with one, whose weights this run starts from
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Settings).items():
@@ -92,9 +94,11 @@ def train_new(settings: Settings, out: str | None, console: Console) -> bool:
         settings,
         data=type(train_data).__name__.lower(),  # "auto" has been decided now
         data_dir=settings.data_dir and str(Path(settings.data_dir).resolve()),  # to be resumed from any folder
+        weights=settings.weights and str(Path(settings.weights).resolve()),
     )
+    model = _start(settings)  # before there is a folder: weights that do not fit leave none
     folder.save_config(asdict(settings) | {"made_with": _versions()})
-    return _run(folder, settings, train_data, test_data, console)
+    return _run(folder, settings, model, train_data, test_data, console)
 
 
 def resume(path: str, data_dir: str | None, console: Console) -> bool:
@@ -102,7 +106,8 @@ def resume(path: str, data_dir: str | None, console: Console) -> bool:
     folder = RunFolder(path)
     settings = read_settings(folder)
     train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
-    return _run(folder, settings, train_data, test_data, console)
+    model = _build(settings) if folder.has_checkpoint() else _start(settings)
+    return _run(folder, settings, model, train_data, test_data, console)
 
 
 def read_settings(folder: RunFolder) -> Settings:
@@ -135,12 +140,15 @@ def loss_for(model: Chain) -> Loss:
     return crossentropy if model[-1] is softmax else logitcrossentropy
 
 
-def _run(folder: RunFolder, settings: Settings, train_data: Any, test_data: Any, console: Console) -> bool:
-    model = _build(settings)
+def _run(
+    folder: RunFolder, settings: Settings, model: Chain, train_data: Any, test_data: Any, console: Console
+) -> bool:
     batches = _batches(train_data, settings, training=True)
     steps = settings.epochs * len(batches)
     optimiser = Momentum(settings.learning_rate, settings.momentum, settings.weight_decay)
     position = folder.load_checkpoint(model, optimiser) if folder.has_checkpoint() else Position()
+    if settings.weights and not folder.has_checkpoint():
+        folder.save_checkpoint(model, optimiser, position)  # from here on, the weights of the other run may change
     training = Training(
         model, loss_for(model), batches, optimiser, settings.epochs,
         validation=_batches(test_data, settings, training=False),
@@ -161,6 +169,15 @@ def _build(settings: Settings) -> Chain:
     seed(settings.seed)
     with use_backend(settings.backend):
         return MODELS[settings.model]()
+
+
+def _start(settings: Settings) -> Chain:
+    """The network as it is before the first step: with random weights, or those of another run."""
+    model = _build(settings)
+    if settings.weights is not None:
+        path = Path(settings.weights)
+        load_checkpoint(path / CHECKPOINT if path.is_dir() else path, model)
+    return model
 
 
 def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:

@@ -108,7 +108,15 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "setting",
-    [["tiny"], ["--epochs", "3"], ["--seed", "0"], ["--no-augment"], ["--out", "other"], ["--backend", "reference"]],
+    [
+        ["tiny"],
+        ["--epochs", "3"],
+        ["--seed", "0"],
+        ["--no-augment"],
+        ["--out", "other"],
+        ["--backend", "reference"],
+        ["--weights", "other"],
+    ],
     ids=" ".join,
 )
 def test_a_run_goes_on_with_its_own_settings_only(capsys, setting):
@@ -144,6 +152,71 @@ def test_a_warning_is_a_line_of_its_own(capsys, monkeypatch):
     warnings.simplefilter("default")
     assert cli.main(["summary", "tiny"]) == 0
     assert capsys.readouterr().err == "minidl: look out\n"
+
+
+# Weights of another run -----------------------------------------------------------------------------------------------
+
+
+def weights_of(folder):
+    arrays = load_file(folder / "checkpoint.safetensors")
+    return {name: array for name, array in arrays.items() if name.startswith("model.")}
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
+
+
+@pytest.mark.parametrize("source", ["first", "first/checkpoint.safetensors"])
+def test_a_run_starts_from_the_weights_of_another(tmp_path, capsys, source):
+    """At a learning rate of 0 they stay what they were; only running statistics follow the batches."""
+    said_by(capsys, *RUN, "--seed", "3", "--out", "first")
+    said_by(capsys, *RUN, "--seed", "4", "--learning-rate", "0", "--weights", source, "--out", "second")
+    before, after = weights_of(tmp_path / "first"), weights_of(tmp_path / "second")
+    for name in before:
+        assert (before[name] == after[name]).all() == ("mean" not in name and "variance" not in name), name
+    assert json.loads((tmp_path / "second" / "config.json").read_text())["weights"] == str(tmp_path / source)
+    assert [row["epoch"] for row in history(tmp_path / "second")] == ["1", "2"]
+
+
+def test_such_a_run_is_resumed_without_the_other(tmp_path, capsys, monkeypatch):
+    """Stopped at any time after it has begun: before its own first checkpoint too."""
+
+    class Killed(Exception):
+        pass
+
+    def killed(self, training):
+        raise Killed
+
+    said_by(capsys, *RUN, "--seed", "3", "--out", "first")
+    said_by(capsys, *RUN, "--seed", "4", "--weights", "first", "--out", "whole")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(recipe.KeepRunFolder, "batch_ended", killed)
+        with pytest.raises(Killed):
+            cli.main([*RUN, "--seed", "4", "--weights", "first", "--out", "parts"])
+    capsys.readouterr()
+    assert same(weights_of(tmp_path / "parts"), weights_of(tmp_path / "first"))
+    (tmp_path / "first").rename(tmp_path / "elsewhere")
+    said_by(capsys, "train", "--resume", "parts")
+    assert same(weights_of(tmp_path / "parts"), weights_of(tmp_path / "whole"))
+    assert not same(weights_of(tmp_path / "parts"), weights_of(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere", "nowhere: no checkpoint there"),
+        ("empty", "checkpoint.safetensors: no checkpoint there"),
+        ("first/config.json", "config.json: expected a checkpoint of minidl; the file is damaged or foreign"),
+        ("first", "checkpoint.safetensors: these weights are of another network"),
+    ],
+)
+def test_weights_that_cannot_be_taken(tmp_path, capsys, monkeypatch, source, message):
+    said_by(capsys, *RUN[:-1], "1", "--out", "first")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setitem(recipe.MODELS, "tiny", lambda: Chain(flatten, BatchNorm(3072)))
+    said = said_by(capsys, *RUN, "--weights", source, "--out", "second", code=1)
+    assert message in said
+    assert not (tmp_path / "second").exists()
 
 
 # Errors -------------------------------------------------------------------------------------------------------------

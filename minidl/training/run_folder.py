@@ -22,6 +22,7 @@ from minidl.randomness import current_seed
 from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint
 from minidl.training.loop import Position, Totals
 
+CHECKPOINT = "checkpoint.safetensors"
 History = list[dict[str, float]]
 
 
@@ -59,7 +60,7 @@ class RunFolder:
 
     def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
         """Model, optimiser with its step count, position, and the seed, from which all else follows."""
-        path = self.path / "checkpoint.safetensors"
+        path = self.path / CHECKPOINT
         position = replace(position, totals=position.totals.read())
         save_checkpoint(path, model, optimiser, seed=current_seed(), position=asdict(position))
 
@@ -69,7 +70,7 @@ class RunFolder:
         The errors of minidl.training.load_checkpoint, and ValueError for the checkpoint of another seed or of no run;
         then nothing has been changed.
         """
-        path = self.path / "checkpoint.safetensors"
+        path = self.path / CHECKPOINT
         for unfinished in self.path.glob(f".{path.name}.*"):  # of a run that was killed while it wrote
             unfinished.unlink()
         memory = checkpoint_memory(path)
@@ -83,7 +84,7 @@ class RunFolder:
         return Position(**position | {"totals": Totals(**position["totals"])})
 
     def has_checkpoint(self) -> bool:
-        return (self.path / "checkpoint.safetensors").is_file()
+        return (self.path / CHECKPOINT).is_file()
 
     def save_history(self, history: History) -> None:
         text = io.StringIO()
