@@ -72,7 +72,8 @@ def test_the_loss_fits_the_end_of_the_network():
 
 def test_every_model_has_a_name_and_plain_ones_have_no_batch_norm():
     names = ["vgg11", "vgg13", "vgg16", "vgg19"]
-    assert set(recipe.MODELS) == {"article_flux", "article_keras", *names, *(f"{name}-plain" for name in names)}
+    others = {"article_flux", "article_keras", "lenet", "mlp", "resnet18", "resnet34", "small_cnn"}
+    assert set(recipe.MODELS) == {*others, *names, *(f"{name}-plain" for name in names)}
     assert "BatchNorm" in repr(recipe.MODELS["vgg11"]())
     assert "BatchNorm" not in repr(recipe.MODELS["vgg11-plain"]())
 
