@@ -6,6 +6,7 @@ outputs differ less from image to image, until all images look the same.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -62,15 +63,22 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
 
 def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..., Any], numpy.ndarray[Any, Any]]]:
     """Each layer of the chain with its output, as in training step `step`. Looking leaves no trace in the network."""
+    with untouched(model), no_grad(), training_mode(step):
+        for i, layer in enumerate(model):
+            x = model[i : i + 1](x)
+            yield i, layer, x.numpy()
+
+
+@contextmanager
+def untouched(model: Layer) -> Iterator[None]:
+    """A block in which the network may run in training mode, and behind which its running statistics are as before."""
     before = [(tensor, tensor.array) for tensor in model.tensors().values()]
     try:
-        with no_grad(), training_mode(step):
-            for i, layer in enumerate(model):
-                x = model[i : i + 1](x)
-                yield i, layer, x.numpy()
-    finally:  # running statistics have followed these batches too
+        yield
+    finally:
         for tensor, array in before:
-            tensor.array = array
+            if tensor.array is not array:  # setting it counts as a change to those who wait for a backward pass
+                tensor.array = array
 
 
 def _signal(y: numpy.ndarray[Any, Any]) -> float:
