@@ -4,7 +4,7 @@ from minidl.data.augmentation import Cutout, RandomCrop, RandomFlip, to_float
 from minidl.data.cifar10 import CIFAR10
 from minidl.data.digits import Digits
 from minidl.data.encoding import label_smoothing, onecold, onehotbatch
-from minidl.data.selection import load_data
+from minidl.data.selection import classes_of, load_data
 from minidl.training.data_loader import DataLoader
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Digits",
     "RandomCrop",
     "RandomFlip",
+    "classes_of",
     "label_smoothing",
     "load_data",
     "onecold",

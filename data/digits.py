@@ -14,6 +14,7 @@ import numpy as np
 from minidl.data.image_dataset import ImageDataset, check_split
 
 FILE = Path(__file__).with_name("digits.npz")  # images (1797, 8, 8) uint8 from 0 to 16, labels (1797,) uint8
+CLASSES = tuple("0123456789")
 ENLARGEMENT = 4  # 8 x 8 -> 32 x 32, CIFAR-10's size, so that the same models take both
 
 
@@ -37,4 +38,4 @@ class Digits(ImageDataset):
         grey = np.rint(ink[chosen] * (255 / 16)).astype(np.uint8)
         enlarged = grey.repeat(ENLARGEMENT, axis=1).repeat(ENLARGEMENT, axis=2)
         images = np.repeat(enlarged[..., np.newaxis], 3, axis=3)
-        super().__init__(split, images, labels[chosen], tuple("0123456789"), "the digits that come with minidl")
+        super().__init__(split, images, labels[chosen], CLASSES, "the digits that come with minidl")

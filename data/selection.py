@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from minidl.data import cifar10, digits
 from minidl.data.cifar10 import CIFAR10, DataNotFoundError
 from minidl.data.digits import Digits
 from minidl.data.image_dataset import ImageDataset
@@ -35,6 +36,14 @@ def load_data(
             why = f", because CIFAR-10 is not here ({error.reason})"
     say(f"Data: {type(train).__name__}, {len(train):,} training and {len(test):,} test images from {train.source}{why}")
     return train, test
+
+
+def classes_of(name: str) -> tuple[str, ...]:
+    """The names of the classes of "cifar10" or "digits", without reading it."""
+    classes = {"cifar10": cifar10.CLASSES, "digits": digits.CLASSES}
+    if name not in classes:
+        raise ValueError(f"classes_of: expected one of {', '.join(classes)}, got {name!r}.")
+    return classes[name]
 
 
 def _digits() -> tuple[ImageDataset, ImageDataset]:

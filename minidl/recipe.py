@@ -16,17 +16,16 @@ from rich.console import Console
 import minidl
 from minidl import models
 from minidl.backend import get_backend, use_backend
+from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_schedule, suited
 from minidl.data import Cutout, DataLoader, RandomCrop, RandomFlip, label_smoothing, load_data, onehotbatch, to_float
 from minidl.functions import softmax
 from minidl.layers import Chain
 from minidl.losses import crossentropy, logitcrossentropy
-from minidl.optimisers import Momentum
 from minidl.randomness import seed
-from minidl.schedules import Schedule, constant, cosine, one_cycle
 from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
 from minidl.training.checkpoint import load_checkpoint
 from minidl.training.data_loader import AugmentationStep
-from minidl.training.loop import Loss, Position, Training, evaluate
+from minidl.training.loop import Loss, Training, evaluate
 from minidl.training.run_folder import CHECKPOINT, RunFolder
 
 MODELS: dict[str, Callable[[], Chain]] = {name: getattr(models, name) for name in models.__all__} | {
@@ -36,7 +35,7 @@ AUGMENTATION: dict[str, list[AugmentationStep]] = {
     "cifar10": [RandomCrop(4), RandomFlip()],
     "digits": [RandomCrop(4)],
 }  # a mirrored 2 is no 2
-SCHEDULES = ("cosine", "one-cycle", "constant")
+PREPROCESSING: list[AugmentationStep] = [to_float]  # of every image, in training, evaluation and prediction
 EVALUATION_BATCH = 256
 
 
@@ -49,9 +48,9 @@ class Settings:
     data_dir: str | None = None
     epochs: int = 20
     batch_size: int = 64
-    learning_rate: float = 0.005
-    momentum: float = 0.9
-    weight_decay: float = 0.0
+    learning_rate: float | None = None  # these three: None until the run begins, with what suits the optimiser
+    momentum: float | None = None
+    weight_decay: float | None = None
     schedule: str = "cosine"
     augment: bool = True
     cutout: int = 0
@@ -59,14 +58,17 @@ class Settings:
     backend: str = "cpu"
     seed: int = 0
     limit: int | None = None
+    optimiser: str = "momentum"
+    clip_norm: float | None = None
+    warmup: int | None = None
     weights: str | None = None  # a checkpoint, or a run folder with one, whose weights this run starts from
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Settings).items():
             value = getattr(self, name)
-            if not isinstance(value, int | float if kind is float else kind):
+            if not isinstance(value, int | kind if kind in (float, float | None) else kind):
                 raise ValueError(f"expected {name} of type {getattr(kind, '__name__', kind)}, got {value!r}")
-        for name, choices in (("model", MODELS), ("schedule", SCHEDULES)):
+        for name, choices in (("model", MODELS), ("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
         for name, least in (
@@ -77,13 +79,28 @@ class Settings:
             ("learning_rate", 0),
             ("weight_decay", 0),
             ("cutout", 0),
+            ("warmup", 0),
         ):
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise ValueError(f"expected {name} of at least {least}, got {value}")
         if not 0 <= self.label_smoothing <= 1:
             raise ValueError(f"expected label_smoothing from 0 to 1, got {self.label_smoothing}")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise ValueError(f"expected momentum from 0 to below 1, got {self.momentum}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"expected clip_norm above 0, got {self.clip_norm}")
+        if self.momentum is not None and OPTIMISERS[self.optimiser].momentum is None:
+            raise ValueError(f"momentum is for the optimisers momentum and nesterov; {self.optimiser} has none to set")
+        if self.warmup is not None and self.schedule == "one-cycle":
+            raise ValueError("warmup is for the other schedules; one-cycle has a rise of its own")
         get_backend(self.backend)  # for its checks
+
+    @property
+    def rates(self) -> Rates:
+        """What the optimiser is made with: what suits it wherever nothing was asked for."""
+        given = {name: getattr(self, name) for name in ("learning_rate", "momentum", "weight_decay")}
+        return suited(self.optimiser, **given)
 
 
 def train_new(settings: Settings, out: str | None, console: Console) -> bool:
@@ -92,13 +109,18 @@ def train_new(settings: Settings, out: str | None, console: Console) -> bool:
     train_data, test_data = load_data(settings.data, settings.data_dir, say(console))
     settings = replace(
         settings,
+        **asdict(settings.rates),
         data=type(train_data).__name__.lower(),  # "auto" has been decided now
         data_dir=settings.data_dir and str(Path(settings.data_dir).resolve()),  # to be resumed from any folder
         weights=settings.weights and str(Path(settings.weights).resolve()),
     )
-    model = _start(settings)  # before there is a folder: weights that do not fit leave none
+    training = _prepare(settings, train_data, test_data)
+    if settings.weights:
+        load_weights(settings.weights, training.model)  # before there is a folder: weights that do not fit leave none
     folder.save_config(asdict(settings) | {"made_with": _versions()})
-    return _run(folder, settings, model, train_data, test_data, console)
+    if settings.weights:  # from here on, those of the other run may change
+        folder.save_checkpoint(training.model, training.optimiser, training.position)
+    return _run(folder, training, train_data, console)
 
 
 def resume(path: str, data_dir: str | None, console: Console) -> bool:
@@ -106,13 +128,17 @@ def resume(path: str, data_dir: str | None, console: Console) -> bool:
     folder = RunFolder(path)
     settings = read_settings(folder)
     train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
-    model = _build(settings) if folder.has_checkpoint() else _start(settings)
-    return _run(folder, settings, model, train_data, test_data, console)
+    training = _prepare(settings, train_data, test_data)
+    if folder.has_checkpoint():
+        training.position = folder.load_checkpoint(training.model, training.optimiser)
+    elif settings.weights:
+        load_weights(settings.weights, training.model)
+    return _run(folder, training, train_data, console)
 
 
-def read_settings(folder: RunFolder) -> Settings:
-    """The settings in a run folder; ValueError when they are not those of a run."""
-    config = folder.load_config()
+def read_settings(folder: RunFolder, backend: str | None = None) -> Settings:
+    """The settings in a run folder; ValueError when they are not those of a run. `backend` replaces that of the run."""
+    config = folder.load_config() | ({"backend": backend} if backend else {})
     config.pop("made_with", None)
     try:
         return Settings(**config)
@@ -120,12 +146,17 @@ def read_settings(folder: RunFolder) -> Settings:
         raise ValueError(f"{folder.path / 'config.json'}: not the settings of a run: {error}") from None
 
 
-def evaluate_run(path: str, data_dir: str | None, console: Console) -> dict[str, float]:
-    """Loss and accuracy of the run in folder `path` on its test images."""
+def settings_of(model_or_run: str) -> Settings:
+    """The defaults for a model, or the settings in a run folder, on backend "cpu"."""
+    return Settings(model_or_run) if model_or_run in MODELS else read_settings(RunFolder(model_or_run), "cpu")
+
+
+def evaluate_run(path: str, data_dir: str | None, backend: str | None, console: Console) -> dict[str, float]:
+    """Loss and accuracy of the run in folder `path` on its test images; `backend` replaces that of the run."""
     folder = RunFolder(path)
-    settings = read_settings(folder)
+    settings = read_settings(folder, backend)
     _, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
-    model = _build(settings)
+    model = build(settings)
     folder.load_checkpoint(model)
     return evaluate(model, loss_for(model), _batches(test_data, settings, training=False))
 
@@ -140,67 +171,55 @@ def loss_for(model: Chain) -> Loss:
     return crossentropy if model[-1] is softmax else logitcrossentropy
 
 
-def _run(
-    folder: RunFolder, settings: Settings, model: Chain, train_data: Any, test_data: Any, console: Console
-) -> bool:
-    batches = _batches(train_data, settings, training=True)
+def _prepare(settings: Settings, train_data: Any, test_data: Any) -> Training:
+    """Everything that takes part, as it is before the first step."""
+    model, batches = build(settings), _batches(train_data, settings, training=True)
+    optimiser = make_optimiser(settings.optimiser, settings.rates, settings.clip_norm)
     steps = settings.epochs * len(batches)
-    optimiser = Momentum(settings.learning_rate, settings.momentum, settings.weight_decay)
-    position = folder.load_checkpoint(model, optimiser) if folder.has_checkpoint() else Position()
-    if settings.weights and not folder.has_checkpoint():
-        folder.save_checkpoint(model, optimiser, position)  # from here on, the weights of the other run may change
-    training = Training(
-        model, loss_for(model), batches, optimiser, settings.epochs,
-        validation=_batches(test_data, settings, training=False),
-        schedule=_schedule(settings, steps), position=position,
-    )  # fmt: skip
+    schedule = make_schedule(settings.schedule, settings.rates.learning_rate, steps, settings.warmup)
+    validation = _batches(test_data, settings, training=False)
+    return Training(model, loss_for(model), batches, optimiser, settings.epochs, validation, schedule)
+
+
+def _run(folder: RunFolder, training: Training, train_data: Any, console: Console) -> bool:
     some_images = to_float(train_data.images[:32])
     with ProgressDisplay(console) as progress, StopOnInterrupt() as interrupt:
         watch = WatchSignal(some_images, say(console, style="bold yellow"))
         training.run([interrupt, progress, watch, KeepRunFolder(folder)])
-    if training.position.epoch < settings.epochs:
+    if training.position.epoch < training.epochs:
         say(console)(f"Stopped and saved. Go on with:  minidl train --resume {shlex.quote(str(folder.path))}")
         return False
     say(console)(f"Finished: {folder.path}")
     return True
 
 
-def _build(settings: Settings) -> Chain:
+def build(settings: Settings) -> Chain:
+    """The network of a run as it is at its start."""
     seed(settings.seed)
     with use_backend(settings.backend):
         return MODELS[settings.model]()
 
 
-def _start(settings: Settings) -> Chain:
-    """The network as it is before the first step: with random weights, or those of another run."""
-    model = _build(settings)
-    if settings.weights is not None:
-        path = Path(settings.weights)
-        load_checkpoint(path / CHECKPOINT if path.is_dir() else path, model)
-    return model
+def load_weights(path: str, model: Chain) -> None:
+    """Put the weights of a run folder's checkpoint, or of a checkpoint elsewhere, into `model`.
+
+    The errors of minidl.training.load_checkpoint.
+    """
+    load_checkpoint(Path(path) / CHECKPOINT if Path(path).is_dir() else path, model)
 
 
 def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:
     images, labels = data[: settings.limit]
     targets = onehotbatch(labels, range(len(data.classes)))
     if not training:
-        return DataLoader((images, targets), EVALUATION_BATCH, augment=[to_float])
+        return DataLoader((images, targets), EVALUATION_BATCH, augment=PREPROCESSING)
     smoothed = label_smoothing(targets, settings.label_smoothing)
     changes: list[AugmentationStep] = [
         *(AUGMENTATION[settings.data] if settings.augment else []),
         *([Cutout(settings.cutout)] if settings.cutout else []),
-        to_float,
+        *PREPROCESSING,
     ]
     return DataLoader((images, smoothed), settings.batch_size, shuffle=True, seed=settings.seed, augment=changes)
-
-
-def _schedule(settings: Settings, steps: int) -> Schedule:
-    """Cosine with a short rise: momentum on a fresh network needs a few steps to find its direction."""
-    if settings.schedule == "constant":
-        return constant(settings.learning_rate)
-    if settings.schedule == "one-cycle":
-        return one_cycle(settings.learning_rate, steps) if steps > 1 else constant(settings.learning_rate)
-    return cosine(settings.learning_rate, steps, warmup=min(200, steps // 10))
 
 
 def _free_folder(model: str) -> Path:

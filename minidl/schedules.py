@@ -68,6 +68,13 @@ def piecewise(rates: Mapping[int, float]) -> Schedule:
     return lambda step: rates[starts[bisect.bisect_right(starts, step) - 1]]
 
 
+def warmed_up(schedule: Schedule, warmup: int) -> Schedule:
+    """Rise in a straight line during `warmup` steps to what `schedule` has at its step `warmup`; then as it says."""
+    if warmup < 1:
+        raise ValueError(f"warmed_up: expected a warmup of at least 1 step, got {warmup}")
+    return lambda step: schedule(warmup) * (step + 1) / warmup if step < warmup else schedule(step)
+
+
 def _between(first: float, last: float, part: float) -> float:
     """From first (part 0) to last (part 1) along half a cosine."""
     return last + (first - last) * (1 + math.cos(math.pi * part)) / 2

@@ -41,6 +41,40 @@ def pytest_runtest_setup(item):
         strict_cupy.settings.order = program.ORDERS[zlib.crc32(item.nodeid.encode()) % 3]
 
 
+@pytest.fixture
+def tiny_runs(tmp_path, monkeypatch):
+    """A network that trains in no time, a folder of its own, and no CIFAR-10 anywhere, nor a way to it."""
+    from tiny_command import tiny
+
+    from minidl import recipe
+    from minidl.data import cifar10
+    from minidl.data.download import DownloadError
+
+    def refused(*arguments):
+        raise DownloadError("no answer: connection refused")
+
+    monkeypatch.setitem(recipe.MODELS, "tiny", tiny)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cifar10, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.delenv("MINIDL_DATA", raising=False)
+    monkeypatch.setattr(cifar10, "download", refused)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """The folder of a run of the network of `tiny_runs`. To be copied, not changed."""
+    from command_line import RUN
+    from tiny_command import tiny
+
+    from minidl import cli, recipe
+
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(recipe.MODELS, "tiny", tiny)
+        assert cli.main([*RUN, "--out", str(folder)]) == 0
+    return folder
+
+
 def skip_or_fail(reason):
     """A test that cannot be run here; where MINIDL_REQUIRE_GPU is set, that must not look as if it had passed."""
     (pytest.fail if os.environ.get("MINIDL_REQUIRE_GPU") else pytest.skip)(reason)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from minidl.schedules import constant, cosine, exponential, inverse, one_cycle, piecewise
+from minidl.schedules import constant, cosine, exponential, inverse, one_cycle, piecewise, warmed_up
 
 
 def test_constant():
@@ -50,6 +50,7 @@ def test_impossible_lengths(steps, warmup):
         (exponential(0.4, decay=0.5, every=1, lowest=0.15), {0: 0.4, 1: 0.2, 2: 0.15, 9: 0.15}),
         (inverse(0.6, decay=0.5), {0: 0.6, 1: 0.4, 2: 0.3, 4: 0.2}),
         (piecewise({0: 1.0, 10: 0.1, 20: 0.01}), {0: 1.0, 9: 1.0, 10: 0.1, 19: 0.1, 20: 0.01, 999: 0.01}),
+        (warmed_up(piecewise({0: 2.0, 6: 0.2}), 4), {0: 0.5, 1: 1.0, 3: 2.0, 4: 2.0, 5: 2.0, 6: 0.2}),
         (one_cycle(1.0, 2, rise=0.5, start=10, end=100), {0: 1.0, 1: 0.001}),
         (one_cycle(1.0, 21, rise=0.5, start=10, end=100), {0: 0.1, 9.5: 1.0, 20: 0.001, 50: 0.001}),
     ],
@@ -64,6 +65,7 @@ def test_rates_at_the_corners(schedule, rates):
         (lambda: exponential(1.0, every=0), "exponential: expected every of at least 1 step, got 0"),
         (lambda: piecewise({1: 0.1}), "piecewise: expected a rate from step 0 on"),
         (lambda: piecewise({}), "piecewise: expected a rate"),
+        (lambda: warmed_up(constant(1.0), 0), "warmed_up: expected a warmup of at least 1 step, got 0"),
         (lambda: one_cycle(1.0, 10, rise=1.0), "one_cycle: expected a rise between 0 and 1"),
         (lambda: one_cycle(1.0, 1), "at least 2 steps, got 0.3 and 1"),
     ],

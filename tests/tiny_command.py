@@ -1,7 +1,8 @@
 """The `minidl` command with one more network, "tiny", for tests that train: python tiny_command.py train tiny ...
 
 It reports every step. SIGNAL="SIGINT 11" in the environment makes it send itself that signal after step 11, which hits
-the same moment every time; CHECKPOINT_EVERY is the number of seconds between checkpoints.
+the same moment every time; "SIGINT 11 SIGINT 11" does so twice. CHECKPOINT_EVERY is the number of seconds
+between checkpoints.
 """
 
 import os
@@ -24,9 +25,10 @@ class SignalledDisplay(ProgressDisplay):
 
     def batch_ended(self, training):
         super().batch_ended(training)
-        name, step = os.environ["SIGNAL"].split()
-        if training.optimiser.steps == int(step):
-            os.kill(os.getpid(), signal.Signals[name])
+        words = os.environ["SIGNAL"].split()
+        for name, step in zip(words[::2], words[1::2], strict=True):
+            if training.optimiser.steps == int(step):
+                os.kill(os.getpid(), signal.Signals[name])
 
 
 if __name__ == "__main__":

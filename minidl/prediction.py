@@ -1,0 +1,118 @@
+"""What a trained network makes of image files: `minidl predict`. Reading them takes Pillow, the extra `images`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minidl.data import DataLoader, classes_of
+from minidl.functions import softmax
+from minidl.layers import Chain
+from minidl.modes import evaluation_mode, no_grad
+from minidl.recipe import EVALUATION_BATCH, PREPROCESSING, build, load_weights, read_settings
+from minidl.training.run_folder import RunFolder
+
+SIZE = 32  # pixels, of all data sets
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file as the network sees it: pixels (32, 32, 3) uint8; `size` is the file's own (width, height)."""
+
+    path: str
+    size: tuple[int, int]
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Every class with its probability, the most probable first."""
+
+    picture: Picture
+    classes: list[tuple[str, float]]
+
+    def as_json(self, top: int) -> dict[str, Any]:
+        """In plain things, with the `top` most probable classes."""
+        classes = [{"name": name, "probability": probability} for name, probability in self.classes[:top]]
+        return {"image": self.picture.path, "size": self.picture.size, "classes": classes}
+
+
+def read_pictures(paths: Sequence[str]) -> tuple[list[Picture], dict[str, str]]:
+    """All images that can be read, and for each other path what is wrong with it. ImportError without Pillow."""
+    pictures, problems = [], {}
+    for path in paths:
+        try:
+            pictures.append(read_picture(path))
+        except (OSError, ValueError) as error:
+            problems[path] = str(error)
+    return pictures, problems
+
+
+def read_picture(path: str) -> Picture:
+    """Turn an image file the right way up, make it RGB, cut out the square in its middle, and resize that.
+
+    An image of 32 x 32 pixels stays as it is. OSError or ValueError, which name the file, for one that is missing or
+    cannot be read; ImportError without Pillow.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError(f"Pillow is missing ({error}), which reads images; install it with: "
+                          f"pip install 'minidl[images]'") from None  # fmt: skip
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected an image file, found {_found(Path(path))}")
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)  # as cameras mark it
+        is_deep = upright.mode[0] in "IF"  # convert() would cut off what does not fit into 8 bits
+        rgb = upright if is_deep else upright.convert("RGB")
+    except Exception as error:  # of many kinds: each format's reader has its own
+        raise ValueError(f"{path}: not an image that can be read: {error}") from None
+    if is_deep:
+        raise ValueError(
+            f"{path}: expected 8 bits a colour, got Pillow's mode {upright.mode!r}; convert the image first"
+        )
+    width, height = rgb.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = rgb.crop((left, top, left + side, top + side))  # first: resize() would look beyond the edges of a box
+    return Picture(path, (width, height), np.asarray(square.resize((SIZE, SIZE), Image.Resampling.LANCZOS)))
+
+
+def predict(run: str, pictures: Sequence[Picture], backend: str | None = None) -> list[Prediction]:
+    """What the network in a run folder, or in a checkpoint inside one, makes of each picture.
+
+    They are prepared as the test images of its training were. `backend` stands in for that of the run.
+    """
+    folder = RunFolder(run if Path(run).is_dir() else Path(run).parent)
+    if not Path(run).exists():
+        raise FileNotFoundError(f"{run}: expected a run folder or a checkpoint in one, found nothing there")
+    settings = read_settings(folder, backend)
+    model, classes = build(settings), classes_of(settings.data)
+    load_weights(run, model)
+    if not pictures:
+        return []
+    probabilities = _probabilities(model, np.stack([picture.pixels for picture in pictures]))
+    return [
+        Prediction(picture, sorted(zip(classes, map(float, row), strict=True), key=lambda pair: -pair[1]))
+        for picture, row in zip(pictures, probabilities, strict=True)
+    ]
+
+
+def _probabilities(model: Chain, images: NDArray[np.uint8]) -> list[Any]:
+    """A row of probabilities for each image (n, 32, 32, 3) uint8."""
+    rows: list[Any] = []
+    with no_grad(), evaluation_mode():
+        for batch in DataLoader(images, EVALUATION_BATCH, augment=PREPROCESSING):
+            scores = model(batch)
+            rows.extend((scores if model[-1] is softmax else softmax(scores)).numpy())
+    return rows
+
+
+def _found(path: Path) -> str:
+    return "a folder" if path.is_dir() else "nothing there"
