@@ -268,6 +268,49 @@ class InterruptOnce(ProgressDisplay):
         training.stop = training.optimiser.steps == 6
 
 
+RECIPE = {
+    "optimiser": "adam", "learning_rate": 0.002, "weight_decay": 0.01, "clip_norm": 0.5, "schedule": "step",
+    "warmup": 3, "cutout": 4, "label_smoothing": 0.1,
+}  # fmt: skip
+
+
+def test_every_part_of_the_recipe_is_kept_and_resumed(tmp_path, capsys, monkeypatch):
+    options = [text for name, value in RECIPE.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    said_by(capsys, *RUN, *options, "--out", "whole")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(recipe, "ProgressDisplay", InterruptOnce)
+        said_by(capsys, *RUN, *options, "--out", "parts", code=cli.INTERRUPTED)
+    said_by(capsys, "train", "--resume", "parts")
+    whole, parts = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ["whole", "parts"])
+    assert all((whole[name] == parts[name]).all() for name in whole | parts)
+    config = json.loads((tmp_path / "parts" / "config.json").read_text())
+    assert config.items() >= (RECIPE | {"momentum": None}).items()
+    assert [float(row["learning_rate"]) for row in history(tmp_path / "whole")] == [0.002, pytest.approx(2e-5)]
+
+
+@pytest.mark.parametrize(("optimiser", "rates"), [("nesterov", (0.005, 0.9, 0.0)), ("adamw", (0.0003, None, 0.01))])
+def test_rates_that_suit_the_optimiser_are_written_down(tmp_path, capsys, optimiser, rates):
+    said_by(capsys, *RUN[:-1], "1", "--optimiser", optimiser, "--out", "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["learning_rate"], config["momentum"], config["weight_decay"]) == rates
+
+
+def test_a_run_of_before_there_was_a_choice_is_resumed(tmp_path, capsys, monkeypatch):
+    """Its config.json has none of the newer settings."""
+    said_by(capsys, *RUN, "--out", "whole")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(recipe, "ProgressDisplay", InterruptOnce)
+        said_by(capsys, *RUN, "--out", "parts", code=cli.INTERRUPTED)
+    path = tmp_path / "parts" / "config.json"
+    newer = {"optimiser", "clip_norm", "warmup", "weights", "cutout", "label_smoothing"}
+    config = json.loads(path.read_text())
+    assert newer <= config.keys()
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in newer}))
+    said_by(capsys, "train", "--resume", "parts")
+    whole, parts = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ["whole", "parts"])
+    assert all((whole[name] == parts[name]).all() for name in whole | parts)
+
+
 @pytest.mark.gpu
 def test_training_on_the_gpu_can_be_resumed_and_evaluated(tmp_path, capsys, monkeypatch):
     command = [*RUN, "--backend", "gpu"]
