@@ -1,1 +1,1 @@
-"""Keras's names over minidl's engine: a Keras 3 script within the supported part runs with its imports changed."""
+"""The Keras front door: Keras 3's names, arguments and defaults over minidl's own engine."""

@@ -1,0 +1,22 @@
+"""Tests marked `keras` compare with Keras on TensorFlow, where both are installed."""
+
+import os
+
+import pytest
+
+from minidl.keras.objects import reset_names
+
+os.environ["KERAS_BACKEND"] = "tensorflow"  # read when Keras is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(autouse=True)
+def names_start_anew():
+    reset_names()
+
+
+def pytest_collection_modifyitems(items):
+    """TensorFlow's own warnings are not ours to mend."""
+    for item in items:
+        if item.get_closest_marker("keras"):
+            item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
