@@ -16,6 +16,7 @@ from minidl.ops.elementwise import (
     absolute,
     clip,
     elu,
+    erf,
     exp,
     gelu,
     identity,
@@ -53,8 +54,8 @@ from minidl.ops.softmax_cross_entropy.op import softmax_cross_entropy
 __all__ = [
     "absolute", "add", "batch_norm", "broadcast_to", "clip", "concatenate", "conv2d", "conv2d_input_gradient",
     "conv2d_relu", "conv2d_relu_max_pool2d", "conv2d_weight_gradient", "conv_transpose2d", "dense",
-    "dense_input_gradient", "dense_weight_gradient", "divide", "dropout", "elu", "exp", "flatten", "gelu", "getitem",
-    "identity", "leakyrelu", "log", "logsoftmax", "matmul", "max", "max_pool2d", "max_pool2d_gather",
+    "dense_input_gradient", "dense_weight_gradient", "divide", "dropout", "elu", "erf", "exp", "flatten", "gelu",
+    "getitem", "identity", "leakyrelu", "log", "logsoftmax", "matmul", "max", "max_pool2d", "max_pool2d_gather",
     "max_pool2d_scatter", "maximum", "mean", "mean_pool2d", "mean_pool2d_gradient", "min", "minimum", "multiply",
     "negative", "normalise", "power", "relu", "relu_gradient", "reshape", "row_sums", "scatter", "select", "sigmoid",
     "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish", "tanh",

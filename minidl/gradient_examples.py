@@ -120,6 +120,7 @@ EXAMPLES = [
     Example(F.exp, numbers(2, 3)),
     Example(F.log, positive(2, 3)),
     Example(F.sqrt, positive(2, 3)),
+    Example(F.erf, numbers(2, 3)),
     Example(F.absolute, numbers(2, 3)),
     Example(F.select, numbers(2, 3), mask=booleans(2, 3)),
     Example(F.where, booleans(2, 3), numbers(2, 3), numbers(3)),

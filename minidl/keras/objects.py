@@ -78,7 +78,9 @@ def deserialise(
     """The object of a dict {"class_name": ..., "config": {...}}; custom_objects adds classes to the known ones."""
     if "class_name" not in config:
         raise ValueError(f"{what}: expected a dict with 'class_name' and 'config', got {dict(config)}")
-    kind = look_up(what, config["class_name"], {**known, **(custom_objects or {})})
+    kind: Any = look_up(what, config["class_name"], {**known, **(custom_objects or {})})
+    if not hasattr(kind, "from_config"):
+        raise ValueError(f"{what}: expected the name of a class, got {config['class_name']!r}; functions go by name")
     return kind.from_config(dict(config.get("config") or {}))
 
 

@@ -1,5 +1,6 @@
 """Python's operators, indexing, reductions and shapes do what NumPy does; their gradients are checked in cases.py."""
 
+import math
 import operator
 
 import numpy as np
@@ -209,11 +210,20 @@ def test_joining_takes_axes_from_the_end_too():
     check(Tensor(A).sum().transpose(), A.sum())
 
 
-@pytest.mark.parametrize("function", [F.exp, F.tanh, F.sigmoid, F.softplus, F.elu, F.gelu, F.swish, F.leakyrelu])
+@pytest.mark.parametrize("function", [F.exp, F.tanh, F.sigmoid, F.softplus, F.elu, F.gelu, F.swish, F.leakyrelu, F.erf])
 def test_no_overflow_at_either_end(function):
     for dtype, far in [(np.float32, 80), (np.float64, 700)]:
         y = function(Tensor(np.array([-far, far], dtype)))
         assert np.isfinite(y.numpy()).all()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-7), (np.float64, 2e-15)])
+def test_the_error_function_is_pythons(dtype, tolerance):
+    x = np.array([*np.linspace(-7, 7, 1001), 0, -np.inf, np.inf], dtype)
+    expected = [math.erf(number) for number in x.tolist()]
+    y = F.erf(Tensor(x))
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y.numpy(), expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -236,8 +246,9 @@ NAN = np.array([[np.nan, 1.0], [-1.0, 2.0]])
 
 @pytest.mark.parametrize(
     "function",
-    [F.relu, F.leakyrelu, F.elu, F.sigmoid, F.tanh, F.swish, F.gelu, F.absolute, lambda x: F.clip(x, 0, 1),
-     lambda x: F.maximum(x, 0), lambda x: F.maximum(0, x), lambda x: F.minimum(x, 0), lambda x: F.minimum(0, x)],
+    [F.relu, F.leakyrelu, F.elu, F.sigmoid, F.tanh, F.swish, F.gelu, F.absolute, F.erf,
+     lambda x: F.clip(x, 0, 1), lambda x: F.maximum(x, 0), lambda x: F.maximum(0, x), lambda x: F.minimum(x, 0),
+     lambda x: F.minimum(0, x)],
 )  # fmt: skip
 def test_nan_does_not_disappear(function):
     np.testing.assert_array_equal(np.isnan(function(Tensor(NAN)).numpy()), np.isnan(NAN))
