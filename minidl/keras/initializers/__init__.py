@@ -38,7 +38,13 @@ CLASSES = (
 KNOWN = names_of(*CLASSES) | {"zero": Zeros, "one": Ones, "normal": RandomNormal, "uniform": RandomUniform}
 MISSING = ["STFT"]
 
-__all__ = ["Initializer", "deserialize", "get", "serialize", *names_of(*CLASSES)]
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
+    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
+    "Zeros", "constant", "deserialize", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity",
+    "lecun_normal", "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize",
+    "truncated_normal", "variance_scaling", "zeros",
+]  # fmt: skip
 
 
 def get(identifier: Any) -> Any:
