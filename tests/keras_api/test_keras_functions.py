@@ -177,6 +177,11 @@ def test_orthogonal_columns_or_rows(shape):
     np.testing.assert_allclose(square, 4 * np.eye(len(square)), atol=1e-5)
 
 
+def test_every_orthogonal_matrix_is_as_likely():
+    corners = [initializers.Orthogonal(seed=seed)((2, 2))[0, 0] for seed in range(20)]
+    assert {-1, 1} == {int(np.sign(corner)) for corner in corners}
+
+
 def test_vectors_and_other_float_types_can_be_drawn():
     assert initializers.GlorotUniform()((5,)).shape == (5,)
     assert initializers.HeNormal()((5, 2), "float64").dtype == np.float64

@@ -1,6 +1,7 @@
 """Losses of the Keras front door, without Keras: by hand, gradients, reductions, names and errors."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ BY_HAND = [
     (losses.mean_absolute_percentage_error, [[1, 2]], [[2.0, 3.0]], [75]),
     (losses.mean_squared_logarithmic_error, [[0, math.e - 1]], [[0.0, 0.0]], [0.5]),
     (losses.huber, [[0, 0]], [[0.5, 3.0]], [(0.125 + 2.5) / 2]),
+    (partial(losses.huber, delta=0.5), [[0, 0]], [[0.25, 0.75]], [(0.03125 + 0.25) / 2]),
     (losses.log_cosh, [[0, 0]], [[1.0, -2.0]], [(LOG(math.cosh(1)) + LOG(math.cosh(2))) / 2]),
     (losses.kl_divergence, [[0.5, 0.5]], [[0.25, 0.75]], [0.5 * LOG(2) + 0.5 * LOG(2 / 3)]),
     (losses.poisson, [[1, 2]], [[math.e, 1.0]], [(math.e - 1 + 1) / 2]),
@@ -34,7 +36,10 @@ BY_HAND = [
     (losses.squared_hinge, [[-1, 1]], [[0.5, 2.0]], [1.125]),
     (losses.categorical_hinge, [[0, 1, 0]], [[0.5, 1.0, 0.75]], [0.75]),
     (losses.cosine_similarity, [[1, 0]], [[3.0, 4.0]], [-0.6]),
+    (losses.cosine_similarity, [[1, 0]], [[1e-6, 0.0]], [-1]),
+    (losses.cosine_similarity, [[1, 0]], [[1e-8, 0.0]], [-0.1]),
     (losses.categorical_crossentropy, [[0, 1]], [[1.0, 3.0]], [LOG(4 / 3)]),
+    (losses.categorical_crossentropy, [[0, 1]], [[0.0, 1.0]], [1e-7]),
     (losses.categorical_crossentropy, [[1, 0]], [[0.0, 1.0]], [-LOG(1e-7)]),
     (losses.sparse_categorical_crossentropy, [1], [[0.25, 0.75]], [LOG(4 / 3)]),
     (losses.binary_crossentropy, [[1, 0]], [[0.25, 0.25]], [(LOG(4) + LOG(4 / 3)) / 2]),
@@ -270,7 +275,8 @@ sparse, rows = losses.sparse_categorical_crossentropy, losses.CategoricalCrossen
 @pytest.mark.parametrize(
     ("attempt", "error", "message"),
     [
-        (lambda: sparse([0, 3, 1, 1], SCORES), ValueError, "from 0 to 2 as labels, .* 3 classes, got 3 at index .1,."),
+        (lambda: sparse([0, 3, 1, 1], SCORES), ValueError, "from 0 to 2 .* classes is 3, got 3 at index .1,."),
+        (lambda: sparse([[0], [1]], np.ones((2, 1))), ValueError, "got 1 at index .1,.; binary_crossentropy takes one"),
         (lambda: sparse([0, -1, 1, 1], SCORES), ValueError, r"got -1 at index \(1,\)"),
         (lambda: sparse([0, 0.5, 1, 1], SCORES), ValueError, "got 0.5 at index"),
         (lambda: sparse([0, np.nan, 1, 1], SCORES), ValueError, "got nan at index"),

@@ -25,6 +25,7 @@ CASES = [
     (metrics.TopKCategoricalAccuracy(k=2), ROWS, SCORES, 3 / 4),
     (metrics.SparseTopKCategoricalAccuracy(k=2), LABELS, SCORES, 3 / 4),
     (metrics.SparseTopKCategoricalAccuracy(k=1), LABELS[:, None], SCORES, 2 / 4),
+    (metrics.SparseTopKCategoricalAccuracy(k=1), [1, 1, 1], [[0.5, 0.5, 0], [0.5, np.nan, 0], [0.5, np.inf, 0]], 1 / 3),
     (metrics.MeanSquaredError(), [[1, 2], [3, 4]], [[1.0, 4.0], [3, 4]], 1),
     (metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1.0, 6.0], [3, 4]], 2),
     (metrics.MeanAbsoluteError(), [1, 2], [[2.0], [4.0]], 1.5),
@@ -53,7 +54,7 @@ CASES = [
     (metrics.FalsePositives(), YES, CHANCE, 1),
     (metrics.TrueNegatives(), YES, CHANCE, 1),
     (metrics.FalseNegatives(thresholds=[0.5, 0.85]), YES, CHANCE, [1, 2]),
-    (metrics.Precision(), YES > 0, (CHANCE > 0.5).astype(int), 2 / 3),
+    (metrics.Precision(), YES > 0, CHANCE > 0.5, 2 / 3),
     (metrics.AUC(), YES, CHANCE, 5 / 6),
     (metrics.AUC(thresholds=[0.5]), YES, CHANCE, 7 / 12),
     (metrics.AUC(from_logits=True), YES, np.log(CHANCE / (1 - CHANCE)), 5 / 6),
@@ -108,6 +109,19 @@ def test_forgotten_batches_and_no_batches(metric, y_true, y_pred, expected):
     metric.update_state(y_true, y_pred)
     metric.reset_state()
     assert not np.any(metric.result())
+
+
+def test_the_area_under_a_precision_recall_curve():
+    """Between two thresholds, right grows in a straight line with all that is predicted yes: integrate finely."""
+    yes, chance = random.random(40) < 0.4, random.random(40)
+    edges = [-1, 0.3, 0.5, 0.8, 2]
+    right, said = ([float(x[chance > edge].sum()) for edge in edges] for x in (yes, np.ones(40)))
+    area = 0.0
+    for i in range(4):
+        part = (np.arange(100_000) + 0.5) / 100_000
+        precision = (right[i + 1] + part * (right[i] - right[i + 1])) / (said[i + 1] + part * (said[i] - said[i + 1]))
+        area += precision.mean() * (right[i] - right[i + 1]) / yes.sum()
+    assert metrics.AUC(curve="PR", thresholds=edges[1:-1])(yes, chance) == pytest.approx(area, rel=1e-6)
 
 
 def test_mean_and_sum_of_values():

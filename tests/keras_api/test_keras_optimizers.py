@@ -1,5 +1,8 @@
 """Optimizers of the Keras front door: what can be said without Keras; numbers are compared in test_optimizer_steps."""
 
+import math
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -65,6 +68,61 @@ def test_sgd_is_minidls_own_bit_for_bit(ours, minidls):
     assert_same(take_steps(ours, params()), take_steps(minidls, params()))
 
 
+def adam(g, memory, t, rate, epsilon=0.125, amsgrad=False):
+    m, v, largest = memory or (0, 0, 0)
+    m, v = 0.5 * m + 0.5 * g, 0.75 * v + 0.25 * g * g
+    largest = np.maximum(largest, v) if amsgrad else v
+    alpha = rate * math.sqrt(1 - 0.75**t) / (1 - 0.5**t)
+    return alpha * m / (np.sqrt(largest) + epsilon), (m, v, largest)
+
+
+def rmsprop(g, memory, t, rate, centered=False, momentum=0):
+    square, mean, velocity = memory or (0, 0, 0)
+    square, mean = 0.5 * square + 0.5 * g * g, 0.5 * mean + 0.5 * g
+    velocity = momentum * velocity + rate * g / np.sqrt(square - centered * mean**2 + 0.125)
+    return velocity, (square, mean, velocity)
+
+
+def adagrad(g, memory, t, rate):
+    total = (0.5 if memory is None else memory) + g * g
+    return rate * g / np.sqrt(total + 0.125), total
+
+
+def nadam(g, memory, t, rate):
+    m, v, product = memory or (0, 0, 1)
+    now, later = (0.5 * (1 - 0.5 * 0.96**step) for step in (t, t + 1))
+    m, v, product = 0.5 * m + 0.5 * g, 0.75 * v + 0.25 * g * g, product * now
+    ahead = later * m / (1 - product * later) + (1 - now) * g / (1 - product)
+    return rate * ahead / (np.sqrt(v / (1 - 0.75**t)) + 0.125), (m, v, product)
+
+
+BETAS = {"beta_1": 0.5, "beta_2": 0.75, "epsilon": 0.125}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "formula"),
+    [
+        (Adam(0.5, **BETAS), adam),
+        (Adam(0.5, **BETAS, amsgrad=True), partial(adam, amsgrad=True)),
+        (RMSprop(0.5, rho=0.5, epsilon=0.125), rmsprop),
+        (RMSprop(0.5, rho=0.5, epsilon=0.125, centered=True), partial(rmsprop, centered=True)),
+        (RMSprop(0.5, rho=0.5, epsilon=0.125, momentum=0.5), partial(rmsprop, momentum=0.5)),
+        (Adagrad(0.5, 0.5, 0.125), adagrad),
+        (Nadam(0.5, **BETAS), nadam),
+    ],
+)
+def test_steps_follow_an_independent_transcription_of_the_formula(optimizer, formula):
+    x, memory = Tensor(np.zeros(3), requires_grad=True), None
+    expected = np.zeros(3)
+    for t in range(1, 6):
+        gradient = np.random.default_rng(t).normal(size=3) / t
+        x.grad = Tensor(gradient)
+        optimizer.step({"x": x})
+        step, memory = formula(gradient, memory, t, 0.5)
+        expected = expected - step
+    np.testing.assert_allclose(x.array, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("backend", ["reference", pytest.param("gpu", marks=pytest.mark.gpu)])
 def test_backends_agree(make, backend):
@@ -82,7 +140,7 @@ def test_a_checkpoint_restores_an_optimizer(make, tmp_path):
     take_steps(optimizer, again.params(), 2)
     save_checkpoint(tmp_path / "checkpoint.safetensors", again, optimizer)
     other = Dense(3, 2)
-    take_steps(restored, other.params(), 3)  # which restoring makes up for
+    take_steps(restored, other.params(), 5)  # which restoring makes up for
     load_checkpoint(tmp_path / "checkpoint.safetensors", other, restored)
     assert restored.iterations == 2
     assert_same(take_steps(restored, other.params(), 2, first=2), through)

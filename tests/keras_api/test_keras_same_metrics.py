@@ -1,5 +1,7 @@
 """Metrics beside Keras's own, batch by batch, with and without weights."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,8 @@ CASES = [
     ("TopKCategoricalAccuracy", {"k": 3}, np.eye(6)[GRID_LABELS], GRID),
     ("SparseTopKCategoricalAccuracy", {"k": 2}, LABELS, np.round(PROBABILITIES, 1)),
     ("SparseTopKCategoricalAccuracy", {"k": 3}, GRID_LABELS, GRID),
+    ("SparseTopKCategoricalAccuracy", {"k": 1}, np.ones(4, int),
+     np.array([[1, 1, 0], [1, np.nan, 0], [1, np.inf, 0], [2, 1, 3]], np.float32)),
     ("BinaryCrossentropy", {}, YES[:, None], CHANCE[:, None]),
     ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, ROWS, SCORES),
     ("CategoricalCrossentropy", {}, ROWS, PROBABILITIES),
@@ -69,10 +73,11 @@ WEIGHTS = random.uniform(0, 2, 24).astype(np.float32)
 
 
 def gathered(metric, y_true, y_pred, weights):
+    """The results after 9 samples, 18 and so on."""
     results = []
     for i in range(0, len(y_true), 9):
         batch = slice(i, i + 9)
-        metric.update_state(y_true[batch], y_pred[batch], None if weights is None else weights[batch])
+        metric.update_state(y_true[batch], y_pred[batch], None if weights is None else weights[: len(y_true)][batch])
         results.append(np.array(metric.result()))
     return results
 
@@ -110,10 +115,10 @@ def test_configurations_go_both_ways(kind, settings, y_true, y_pred):
 
 def test_names_mean_the_same():
     for name, kind in metrics.KNOWN.items():
-        keras.backend.clear_session()
         reset_names()
         ours, theirs = kind(), keras.metrics.get(name)
-        assert (type(ours).__name__, ours.name) == (type(theirs).__name__, theirs.name)
+        assert type(ours).__name__ == type(theirs).__name__
+        assert ours.name == re.sub(r"_\d+$", "", theirs.name)  # which Keras counts from test to test
 
 
 @pytest.mark.parametrize("function", metrics.FUNCTIONS, ids=lambda function: function.__name__)

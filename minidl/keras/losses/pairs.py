@@ -63,7 +63,7 @@ def labels_of(loss: str, y_true: Any, predicted: Tensor, ignored: int | None = N
     if labels.dtype.kind not in "biuf":
         raise TypeError(f"{loss}: expected numbers as labels, got {labels.dtype}")
     classes = predicted.shape[-1] if predicted.ndim else 0
-    if labels.ndim == predicted.ndim > 0 and labels.shape[-1] == 1 and classes != 1:
+    if labels.ndim == predicted.ndim > 0 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if labels.shape != predicted.shape[:-1]:
         rows = labels.shape == predicted.shape
@@ -75,6 +75,7 @@ def labels_of(loss: str, y_true: Any, predicted: Tensor, ignored: int | None = N
         wrong &= labels != ignored
     if wrong.any():
         place = tuple(int(i) for i in numpy.argwhere(wrong)[0])
-        raise ValueError(f"{loss}: expected whole numbers from 0 to {classes - 1} as labels, because there are "
-                         f"{classes} classes, got {labels[place]} at index {place}")  # fmt: skip
+        remedy = "; binary_crossentropy takes one output" if classes == 1 else ""
+        raise ValueError(f"{loss}: expected whole numbers from 0 to {classes - 1} as labels, because the number of "
+                         f"classes is {classes}, got {labels[place]} at index {place}{remedy}")  # fmt: skip
     return numpy.where(labels == ignored, 0, labels).astype(numpy.int64) if ignored is not None else labels
