@@ -1,10 +1,15 @@
 """Tests marked `keras` compare with Keras on TensorFlow, where both are installed."""
 
 import os
+from contextlib import suppress
 
 import pytest
 
 from minidl.keras.objects import reset_names
+
+with suppress(ImportError):
+    # PyTorch would import it later, and once TensorFlow has been imported, that is a segmentation fault
+    import triton  # noqa: F401
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # read when Keras is imported
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
