@@ -80,7 +80,10 @@ class BatchNorm(Layer):
         return y if with_relu else activation(y)
 
     def _follow(self, running: Tensor, batch: Array) -> None:
-        running.array = (1 - self.momentum) * running.array + self.momentum * batch.astype(running.dtype, copy=False)
+        """What is not finite is not followed: training refuses such a batch, and the averages must outlive it."""
+        xp, batch = running.backend.xp, batch.astype(running.dtype, copy=False)
+        followed = (1 - self.momentum) * running.array + self.momentum * batch
+        running.array = xp.where(xp.isfinite(batch), followed, running.array)
 
     def code(self) -> str:
         inside = arguments(
