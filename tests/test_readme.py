@@ -1,4 +1,4 @@
-"""README.md and docs/flux.md stay true: their Python runs as it stands there, and their commands exist."""
+"""README.md and the pages of both front doors stay true: their Python runs as it stands there, and commands exist."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = {
     f"{page}, Python block {number}": block
-    for page in ["README.md", "docs/flux.md"]
+    for page in ["README.md", "docs/flux.md", "docs/keras.md"]
     for number, block in enumerate(
         re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL), 1
     )

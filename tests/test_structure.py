@@ -17,7 +17,7 @@ READING_ORDER = [
     "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.dlpack",
     "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples",
     "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules",
-    "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.keras.", "minidl.models.", "minidl.data.",
+    "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.models.", "minidl.data.", "minidl.keras.",
     "minidl.", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [

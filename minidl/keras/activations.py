@@ -14,6 +14,12 @@ from minidl.tensor import Operand, Tensor
 
 Activation = Callable[..., Tensor]
 
+__all__ = [
+    "celu", "elu", "exponential", "gelu", "get", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu",
+    "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "softmax",
+    "softplus", "softsign", "swish", "tanh",
+]  # fmt: skip
+
 
 def linear(x: Operand) -> Tensor:
     """x: no activation."""

@@ -24,7 +24,7 @@ def auto_name(class_name: str) -> str:
     return name if _given[name] == 1 else f"{name}_{_given[name] - 1}"
 
 
-def reset_names() -> None:
+def clear_session() -> None:
     """Count names from the start again, as Keras's clear_session() does."""
     _given.clear()
 
@@ -70,6 +70,16 @@ def serialise(module: str, thing: Any) -> dict[str, Any]:
     return {
         "module": module, "class_name": type(thing).__name__, "config": thing.get_config(), "registered_name": None,
     }  # fmt: skip
+
+
+def plain(value: Any) -> Any:
+    """An argument as JSON can hold it: objects as serialise() has them, functions by their names, tuples as lists."""
+    if hasattr(value, "get_config"):
+        module = type(value).__module__.removeprefix("minidl.keras.").split(".")[0]  # layers, initializers, ...
+        return serialise(f"keras.{module}", value)
+    if callable(value):
+        return snake_case(value.__name__)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def deserialise(

@@ -8,6 +8,8 @@ from minidl.functions import absolute
 from minidl.keras.objects import deserialise, find, names_of, serialise
 from minidl.tensor import Tensor
 
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "serialize"]
+
 
 class Regularizer:
     """What regularizers share. A new one defines __call__(), and get_config() if it is to be saved."""

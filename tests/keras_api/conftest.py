@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from minidl.keras.objects import reset_names
+from minidl.keras.objects import clear_session
 
 with suppress(ImportError):
     # PyTorch would import it later, and once TensorFlow has been imported, that is a segmentation fault
@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @pytest.fixture(autouse=True)
 def names_start_anew():
-    reset_names()
+    clear_session()
 
 
 def pytest_collection_modifyitems(items):

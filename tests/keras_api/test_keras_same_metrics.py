@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minidl.keras import metrics
-from minidl.keras.objects import reset_names
+from minidl.keras.objects import clear_session
 
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
@@ -115,7 +115,7 @@ def test_configurations_go_both_ways(kind, settings, y_true, y_pred):
 
 def test_names_mean_the_same():
     for name, kind in metrics.KNOWN.items():
-        reset_names()
+        clear_session()
         ours, theirs = kind(), keras.metrics.get(name)
         assert type(ours).__name__ == type(theirs).__name__
         assert ours.name == re.sub(r"_\d+$", "", theirs.name)  # which Keras counts from test to test

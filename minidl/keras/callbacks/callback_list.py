@@ -101,19 +101,19 @@ class CallbackList(Callback):
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._call("on_train_batch_begin", batch, logs)
 
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._call("on_train_batch_end", batch, logs)
 
     def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._call("on_test_batch_begin", batch, logs)
 
-    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         self._call("on_test_batch_end", batch, logs)
 
     def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._call("on_predict_batch_begin", batch, logs)
 
-    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         self._call("on_predict_batch_end", batch, logs)
 
 

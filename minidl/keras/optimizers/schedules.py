@@ -7,6 +7,11 @@ from typing import Any
 
 from minidl.keras.objects import deserialise, names_of, serialise
 
+__all__ = [
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
+    "PiecewiseConstantDecay", "PolynomialDecay", "deserialize", "serialize",
+]  # fmt: skip
+
 
 class LearningRateSchedule:
     """What schedules share. A new one defines __call__(), and get_config() if it is to be saved."""

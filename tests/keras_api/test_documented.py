@@ -1,0 +1,65 @@
+"""docs/keras.md lists every supported name of Keras with its arguments, and nothing else."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "keras.md"
+MODULES = [
+    "layers", "models", "optimizers", "optimizers.schedules", "losses", "metrics", "callbacks", "initializers",
+    "regularizers", "activations", "datasets", "utils", "backend", "saving",
+]  # fmt: skip
+
+
+def arguments(thing):
+    """What can be given, with defaults, as it is written in a call: "filters, strides=(1, 1), **kwargs"."""
+    if not callable(thing):
+        return ""
+    shown = []
+    for parameter in inspect.signature(thing).parameters.values():
+        plain = parameter.replace(annotation=inspect.Parameter.empty)
+        shown.append("*" if plain.kind is plain.VAR_POSITIONAL and not plain.name else str(plain))
+    return ", ".join(shown)
+
+
+def public(module):
+    """The public things of a module by name; other names of a thing stand behind its own."""
+    found = {}
+    for name in module.__all__:
+        thing = getattr(module, name)
+        key = thing if inspect.isclass(thing) or inspect.isroutine(thing) else name
+        names = found.setdefault(id(key) if key is thing else name, ([], thing))[0]
+        names.append(name)
+    return {tuple(sorted(names, key=lambda n: (n != getattr(thing, "__name__", n), n))): thing
+            for names, thing in found.values()}  # fmt: skip
+
+
+def rows_of(module):
+    return {
+        " · ".join(f"`{name}`" for name in names): f"`{arguments(thing)}`" if arguments(thing) else ""
+        for names, thing in sorted(public(module).items())
+    }
+
+
+def documented(section):
+    """The rows of a section's table: the first two columns."""
+    text = PAGE.read_text(encoding="utf-8")
+    match = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    assert match, f"docs/keras.md has no section {section}"
+    lines = [line for line in match[1].splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {row[0].strip("| "): row[1].strip("| ") for row in cells}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_name_and_argument_is_listed(name):
+    assert documented(name) == rows_of(importlib.import_module(f"minidl.keras.{name}"))
+
+
+def test_the_package_lists_its_names():
+    package = importlib.import_module("minidl.keras")
+    modules = {name for name in package.__all__ if inspect.ismodule(getattr(package, name))}
+    assert modules == {name for name in MODULES if "." not in name}
