@@ -77,6 +77,7 @@ class Entry:
 BOTH = ("cpu", "gpu")
 PEERS = {
     "minidl": Entry("minidl", "minidl", cache=("MINIDL_CACHE_DIR", "NUMBA_CACHE_DIR", "CUPY_CACHE_DIR"), backends=BOTH),
+    "minidl-keras": Entry("minidl, Keras's way", "keras", "minidl", by_default=False),
     "keras": Entry("Keras (TensorFlow)", "keras", "tensorflow", ("keras", "tensorflow")),
     "keras-jax": Entry("Keras (JAX)", "keras", "jax", ("keras", "jax"), by_default=False),
     "keras-torch": Entry("Keras (PyTorch)", "keras", "torch", ("keras", "torch"), by_default=False),

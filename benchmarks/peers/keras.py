@@ -1,4 +1,4 @@
-"""Keras 3, on TensorFlow unless another backend is asked for, with compile() and fit() as they come."""
+"""Keras 3, on TensorFlow unless told otherwise, or minidl's own front door; compile() and fit() as they come."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ def set_torch_threads(threads: int) -> None:
     import_module("torch").set_num_threads(threads)
 
 
-SET_THREADS = {"tensorflow": set_tensorflow_threads, "jax": set_jax_threads, "torch": set_torch_threads}
+def set_minidl_threads(threads: int) -> None:
+    import_module("minidl").set_threads(threads)
+
+
+SET_THREADS = {
+    "tensorflow": set_tensorflow_threads, "jax": set_jax_threads, "torch": set_torch_threads,
+    "minidl": set_minidl_threads,
+}  # fmt: skip
 
 
 class Peer:
@@ -36,13 +43,15 @@ class Peer:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by itself on processors without AVX-512, but faster
         SET_THREADS[option](threads)
-        self.keras = import_module("keras")  # it reads the backend when it is imported
+        # Keras reads the backend when it is imported
+        self.keras = import_module("minidl.keras" if option == "minidl" else "keras")
 
     def wait(self) -> None:
         """Nothing to wait for: calls end with a result on the host."""
 
     def versions(self) -> dict[str, str]:
-        return {"keras": self.keras.__version__, self.backend: import_module(self.backend).__version__}
+        libraries = {self.backend} if self.backend == "minidl" else {"keras", self.backend}
+        return {library: import_module(library).__version__ for library in sorted(libraries)}
 
     def build(self, network: n.Network, weights: n.Weights | None) -> None:
         self.keras.backend.clear_session()
@@ -58,7 +67,9 @@ class Peer:
         )
 
     def take(self, images: n.Array, labels: n.Array) -> None:
-        self.x, self.y = map(self.keras.ops.convert_to_tensor, (images, labels))
+        self.x, self.y = images, labels
+        if self.backend != "minidl":
+            self.x, self.y = map(self.keras.ops.convert_to_tensor, (images, labels))
 
     def forward(self) -> n.Array:
         scores: n.Array = self.model.predict_on_batch(self.x)
