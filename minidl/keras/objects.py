@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from minidl.ops.memory import release
+
 _given: Counter[str] = Counter()
 
 
@@ -24,9 +26,11 @@ def auto_name(class_name: str) -> str:
     return name if _given[name] == 1 else f"{name}_{_given[name] - 1}"
 
 
-def clear_session() -> None:
-    """Count names from the start again, as Keras's clear_session() does."""
+def clear_session(free_memory: bool = True) -> None:
+    """Count names from the start again, and give memory back that kernels keep for later; there is no other state."""
     _given.clear()
+    if free_memory:
+        release()
 
 
 def names_of(*classes: type) -> dict[str, type]:

@@ -1,5 +1,7 @@
 """The same network in Keras 3 and here: with copied weights it computes, trains, prints and is saved the same."""
 
+import importlib
+import inspect
 import os
 
 import numpy as np
@@ -82,6 +84,7 @@ OPTIMIZERS = {
 
 
 def twins(network):
+    keras.utils.set_random_seed(1)
     mine, theirs = (network(door) for door in DOORS)
     mine.set_weights(theirs.get_weights())
     return mine, theirs
@@ -168,3 +171,59 @@ def test_files_go_both_ways(tmp_path, network):
     np.testing.assert_allclose(mine.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
     mine.save_weights(tmp_path / "mine.weights.h5")
     theirs.load_weights(tmp_path / "mine.weights.h5")
+
+
+MODULES = [
+    "layers",
+    "optimizers",
+    "optimizers.schedules",
+    "losses",
+    "metrics",
+    "initializers",
+    "regularizers",
+    "activations",
+]
+OURS = {  # what users subclass, and what takes more
+    "Loss", "LossFunctionWrapper", "Metric", "Layer", "Optimizer", "Regularizer", "Initializer", "Input", "InputLayer",
+    "get", "deserialize",
+}  # fmt: skip
+METHODS = [
+    "compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "summary",
+    "get_layer", "save_weights", "set_weights", "reset_metrics",
+]  # fmt: skip
+
+
+def parameters(thing):
+    """The arguments that have names, without self, with their defaults."""
+    return {
+        p.name: p.default
+        for p in inspect.signature(thing).parameters.values()
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "self"
+    }
+
+
+def same_arguments(mine, theirs, what):
+    kept, expected = parameters(mine), parameters(theirs)
+    common = {"name", "trainable", "dtype", "input_shape", "input_dim"}  # which all layers take, there as **kwargs
+    order = [name for name in expected if name in kept]
+    assert [name for name in kept if name not in common - expected.keys()] == order, what
+    if "name" in expected and kept.get("name", 0) is None:
+        kept["name"] = expected["name"]  # None stands for the same name
+    assert {name: kept[name] for name in order} == {name: expected[name] for name in order}, what
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arguments_are_those_of_keras(module):
+    """In the same order and with the same defaults; some are left out, and refused by name."""
+    mine, theirs = importlib.import_module(f"minidl.keras.{module}"), keras
+    for part in module.split("."):
+        theirs = getattr(theirs, part)
+    for name in mine.__all__:
+        thing = getattr(mine, name)
+        if callable(thing) and name not in OURS:
+            same_arguments(thing, getattr(theirs, name), f"{module}.{name}")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_of_models_take_the_arguments_of_keras(name):
+    same_arguments(getattr(ours.Sequential, name), getattr(keras.Sequential, name), name)

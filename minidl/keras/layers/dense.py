@@ -36,11 +36,8 @@ class Dense(Layer):
         bias_initializer: object = "zeros",
         kernel_regularizer: object = None,
         bias_regularizer: object = None,
-        input_dim: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if input_dim is not None:
-            kwargs["input_shape"] = (input_dim,)
         super().__init__(**kwargs)
         if not is_whole_number(units) or units < 1:
             raise ValueError(f"Dense: expected units to be a whole number from 1, got {units!r}")
@@ -142,7 +139,7 @@ class PReLU(Layer):
     configured = ("alpha_initializer", "alpha_regularizer", "shared_axes")
 
     def __init__(
-        self, alpha_initializer: object = "zeros", alpha_regularizer: object = None,
+        self, alpha_initializer: object = "Zeros", alpha_regularizer: object = None,
         shared_axes: list[int] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)

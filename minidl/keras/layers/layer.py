@@ -33,7 +33,7 @@ class Layer:
     """A layer of Keras, or yours: define build(input_shape), which calls add_weight(), and call(inputs).
 
     Arguments that all layers take: `name`; `trainable`; `input_shape`, without the batch, of the first layer of a
-    Sequential; `dtype`, which is "float32".
+    Sequential, or `input_dim`, if that is one number; `dtype`, which is "float32".
     """
 
     takes_several = False  # whether it is called on a list of inputs
@@ -46,6 +46,7 @@ class Layer:
         trainable: bool = True,
         dtype: object = None,
         input_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
         **unknown: object,
     ) -> None:
         kind = type(self).__name__
@@ -56,6 +57,8 @@ class Layer:
             )
         self.name = auto_name(kind) if name is None else str(name)
         self.built = False
+        if input_dim is not None:
+            input_shape = (input_dim,)
         self._first_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self._trainable = trainable
         self._parts: list[Part] = []

@@ -29,7 +29,7 @@ class _Pooling(Layer):
     configured = ("pool_size", "strides", "padding", "data_format")
 
     def __init__(
-        self, pool_size: int | Sequence[int] = (2, 2), strides: int | Sequence[int] | None = None,
+        self, pool_size: int | Sequence[int], strides: int | Sequence[int] | None = None,
         padding: str = "valid", data_format: str | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
@@ -59,6 +59,12 @@ class _Pooling(Layer):
 
 class MaxPooling2D(_Pooling):
     """The largest number under each window, per channel."""
+
+    def __init__(
+        self, pool_size: int | Sequence[int] = (2, 2), strides: int | Sequence[int] | None = None,
+        padding: str = "valid", data_format: str | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
 
     def plain_pool(self) -> Part:
         return MaxPool(self.pool_size, stride=self.strides)

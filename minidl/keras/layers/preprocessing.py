@@ -170,10 +170,10 @@ class RandomBrightness(_Random):
 
     configured = ("factor", "value_range", "seed")
 
-    def __init__(self, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
-                 seed: int | None = None, **kwargs: Any) -> None:  # fmt: skip
+    def __init__(self, factor: Any, value_range: Sequence[float] = (0, 255), seed: int | None = None,
+                 **kwargs: Any) -> None:  # fmt: skip
+        check_channels_last("RandomBrightness", kwargs.pop("data_format", None))
         super().__init__(**kwargs)
-        check_channels_last("RandomBrightness", data_format)
         self.factor = tuple(factor) if isinstance(factor, list | tuple) else (-abs(factor), abs(factor))
         if len(self.factor) != 2 or not -1 <= self.factor[0] <= self.factor[1] <= 1:
             raise ValueError(f"RandomBrightness: expected a factor or a pair of them within -1...1, got {factor!r}")

@@ -25,8 +25,9 @@ def plot_model(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
+    splines: str = "ortho",
 ) -> None:
-    """Draw the layers as boxes, one row for each step from the inputs, and what goes where as lines.
+    """Draw the layers as boxes, one row for each step from the inputs, and what goes where as straight lines.
 
     The ending of to_file decides the format: png, svg or pdf. A model inside is one box.
     """
@@ -34,6 +35,8 @@ def plot_model(
         raise ImportError("plot_model needs matplotlib; install it with: pip install 'minidl[plot]'")
     if expand_nested:
         raise NotImplementedError("plot_model: expand_nested is not supported; draw the model inside by itself")
+    if splines != "ortho":
+        raise NotImplementedError(f"plot_model: splines={splines!r} is not supported; lines are straight")
     if rankdir != "TB":
         raise NotImplementedError(
             f"plot_model: rankdir {rankdir!r} is not supported; networks are drawn downwards, 'TB'"
