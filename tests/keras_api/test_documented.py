@@ -44,6 +44,19 @@ def rows_of(module):
     }
 
 
+MINIDLS = {  # how layers and models work with each other here; Keras has no such methods
+    "load_state", "make", "named_parts", "named_weights", "parts", "penalties", "save_state", "weights_by_place",
+}  # fmt: skip
+
+
+def methods_of_models():
+    """Keras's methods of Sequential, which has all, by name."""
+    model = importlib.import_module("minidl.keras").Sequential
+    names = [name for name in dir(model) if name[0] != "_" and inspect.isroutine(getattr(model, name))]
+    return {f"`{name}`": f"`{arguments(getattr(model, name)).removeprefix('self, ')}`".replace("`self`", "")
+            for name in names if name not in MINIDLS}  # fmt: skip
+
+
 def documented(section):
     """The rows of a section's table: the first two columns."""
     text = PAGE.read_text(encoding="utf-8")
@@ -57,6 +70,10 @@ def documented(section):
 @pytest.mark.parametrize("name", MODULES)
 def test_every_name_and_argument_is_listed(name):
     assert documented(name) == rows_of(importlib.import_module(f"minidl.keras.{name}"))
+
+
+def test_every_method_of_a_model_is_listed():
+    assert documented("methods of a model") == methods_of_models()
 
 
 def test_the_package_lists_its_names():

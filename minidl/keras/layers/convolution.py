@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from minidl.keras import activations, initializers, regularizers
-from minidl.keras.layers.layer import Layer, Part
+from minidl.keras.layers.kernel_layer import KernelLayer
+from minidl.keras.layers.layer import Part
 from minidl.keras.layers.windows import (
     check_channels_last,
     check_padding,
@@ -18,18 +18,16 @@ from minidl.keras.layers.windows import (
 )
 from minidl.keras.symbolic import Shape
 from minidl.layers import Conv, ConvTranspose
-from minidl.layers.initialisers import Initialiser
 from minidl.ops.conv2d.op import conv2d
-from minidl.ops.elementwise import identity
 from minidl.tensor import Tensor
 
 
-class _Convolution(Layer):
+class _Convolution(KernelLayer):
     """The arguments that both share."""
 
     configured: tuple[str, ...] = (
-        "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
-        "use_bias", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
+        "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups",
+        *KernelLayer.last_configured,
     )  # fmt: skip
 
     def __init__(
@@ -49,18 +47,15 @@ class _Convolution(Layer):
         bias_regularizer: object = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, **kwargs
+        )
         kind = type(self).__name__
         check_channels_last(kind, data_format)
-        self.filters, self.groups, self.use_bias = filters, groups, use_bias
+        self.filters, self.groups = filters, groups
         self.kernel_size, self.strides = pair(kind, "kernel_size", kernel_size), pair(kind, "strides", strides)
         self.dilation_rate = pair(kind, "dilation_rate", dilation_rate)
         self.padding, self.data_format = check_padding(kind, padding), "channels_last"
-        self.activation = activations.get(activation)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
 
 
 class Conv2D(_Convolution):
@@ -72,16 +67,16 @@ class Conv2D(_Convolution):
         conv = Conv(
             self.kernel_size, (channels, self.filters), stride=self.strides, dilation=self.dilation_rate,
             pad=same_padding((1, 1), self.kernel_size, (1, 1), self.dilation_rate) if same else 0,
-            groups=self.groups, bias=self.use_bias, init=drawn_by(self.kernel_initializer),
+            groups=self.groups, bias=self.use_bias, init=self.drawn(),
         )  # fmt: skip
         if not same or self.strides == (1, 1):  # otherwise the padding depends on the size of the images
-            return [conv, *unless_identity(self.activation)], kernel_and_bias(conv, self.bias_initializer)
+            return self.activated(conv), self.kernel_and_bias(conv)
 
         def compute(x: Tensor, pads: Sequence[int]) -> Tensor:
             return conv2d(x, conv.weight, conv.bias, self.strides, pads, self.dilation_rate, self.groups)
 
         part = padded_to_same(compute, self.kernel_size, self.strides, self.dilation_rate)
-        return [part, *unless_identity(self.activation)], kernel_and_bias(conv, self.bias_initializer)
+        return self.activated(part), self.kernel_and_bias(conv)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes = self.kernel_size, self.strides, self.padding, self.dilation_rate
@@ -115,9 +110,9 @@ class Conv2DTranspose(_Convolution):
         channels = images_shape(self.name, shape)[2]
         conv = ConvTranspose(
             self.kernel_size, (channels, self.filters), stride=self.strides, pad=self._pads(),
-            dilation=self.dilation_rate, bias=self.use_bias, init=drawn_by(self.kernel_initializer),
+            dilation=self.dilation_rate, bias=self.use_bias, init=self.drawn(),
         )  # fmt: skip
-        return [conv, *unless_identity(self.activation)], kernel_and_bias(conv, self.bias_initializer)
+        return self.activated(conv), self.kernel_and_bias(conv)
 
     def _pads(self) -> Sequence[int]:
         """What the images were padded with in the convolution that this one runs backwards: span - stride in all."""
@@ -132,21 +127,3 @@ class Conv2DTranspose(_Convolution):
             more = 0 if self.padding == "same" else dilation * (taps - 1) + 1 - stride
             sizes.append(None if pixels is None else pixels * stride + more)
         return input_shape[0], *sizes, self.filters
-
-
-def drawn_by(initializer: Any) -> Initialiser:
-    """An initializer of Keras, which knows its generator, for minidl's layers, which pass theirs."""
-    return lambda shape, _: initializer(tuple(shape))
-
-
-def unless_identity(activation: Part) -> list[Part]:
-    """No part at all for no activation."""
-    return [] if activation is identity else [activation]
-
-
-def kernel_and_bias(layer: Any, bias_initializer: Callable[[tuple[int, ...]], Any]) -> dict[str, Tensor]:
-    """A minidl layer's weight and bias by Keras's names, the bias set to what its initializer gives."""
-    if layer.bias is None:
-        return {"kernel": layer.weight}
-    layer.bias.array = bias_initializer(layer.bias.shape)
-    return {"kernel": layer.weight, "bias": layer.bias}

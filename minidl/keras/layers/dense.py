@@ -6,26 +6,23 @@ from typing import Any
 
 from minidl import layers as minidl_layers
 from minidl.keras import activations, initializers, regularizers
-from minidl.keras.layers.convolution import drawn_by, kernel_and_bias, unless_identity
+from minidl.keras.layers.kernel_layer import KernelLayer
 from minidl.keras.layers.layer import Layer, Part
 from minidl.keras.layers.windows import check_channels_last, images_shape
 from minidl.keras.symbolic import Shape
 from minidl.modes import training_step
 from minidl.operands import is_whole_number
 from minidl.ops.dropout.op import dropout
-from minidl.ops.elementwise import leakyrelu, where
+from minidl.ops.elementwise import identity, leakyrelu, where
 from minidl.ops.softmax.op import softmax
 from minidl.randomness import current_seed
 from minidl.tensor import Tensor
 
 
-class Dense(Layer):
+class Dense(KernelLayer):
     """x (..., in) @ kernel (in, units) + bias (units,), then the activation."""
 
-    configured = (
-        "units", "activation", "use_bias", "kernel_initializer", "bias_initializer", "kernel_regularizer",
-        "bias_regularizer",
-    )  # fmt: skip
+    configured = ("units", *KernelLayer.last_configured)
 
     def __init__(
         self,
@@ -38,27 +35,24 @@ class Dense(Layer):
         bias_regularizer: object = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, **kwargs
+        )
         if not is_whole_number(units) or units < 1:
             raise ValueError(f"Dense: expected units to be a whole number from 1, got {units!r}")
-        self.units, self.use_bias = units, use_bias
-        self.activation = activations.get(activation)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.units = units
 
     def make(self, shape: Shape) -> tuple[list[Part], dict[str, Tensor]]:
         if len(shape) < 2 or shape[-1] is None:
             raise ValueError(f"{self.name}: expected inputs (n, ..., features), got shape {shape}; if these are images "
                              f"put Flatten() or GlobalAveragePooling2D() in front")  # fmt: skip
-        dense = minidl_layers.Dense(shape[-1], self.units, bias=self.use_bias, init=drawn_by(self.kernel_initializer))
+        dense = minidl_layers.Dense(shape[-1], self.units, bias=self.use_bias, init=self.drawn())
 
         def over_rows(x: Tensor) -> Tensor:
             return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.units)
 
         part = dense if len(shape) == 2 else over_rows
-        return [part, *unless_identity(self.activation)], kernel_and_bias(dense, self.bias_initializer)
+        return self.activated(part), self.kernel_and_bias(dense)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
@@ -87,7 +81,7 @@ class Activation(_SameShape):
         self.activation = activations.get(activation)
 
     def functions(self) -> list[Part]:
-        return unless_identity(self.activation)
+        return [] if self.activation is identity else [self.activation]
 
 
 class ReLU(_SameShape):
