@@ -15,6 +15,7 @@ import json
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -96,13 +97,17 @@ def write_keras_archive(
     replace_file(path, write)
 
 
+def snake_case(name: str) -> str:
+    """Keras's small letters for a class: MeanSquaredError -> mean_squared_error, ReLU -> re_lu, Conv2D -> conv2d."""
+    return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 def numbered_names(classes: Iterable[str]) -> list[str]:
     """Keras's names in files for layers of these classes: Conv2D, ReLU, Conv2D -> conv2d, re_lu, conv2d_1."""
-    names, counts = [], dict[str, int]()
-    for kind in classes:
-        name = re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", kind).lower()
-        counts[name] = counts.get(name, -1) + 1
+    names, counts = [], Counter[str]()
+    for name in map(snake_case, classes):
         names.append(f"{name}_{counts[name]}" if counts[name] else name)
+        counts[name] += 1
     return names
 
 

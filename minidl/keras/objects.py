@@ -4,19 +4,14 @@ Optimizers, losses, metrics, initializers, regularizers and activations all come
 """
 
 import inspect
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from minidl.interchange.keras_files import snake_case
 from minidl.ops.memory import release
 
 _given: Counter[str] = Counter()
-
-
-def snake_case(name: str) -> str:
-    """'MeanSquaredError' -> 'mean_squared_error', 'KLDivergence' -> 'kl_divergence'."""
-    return re.sub("(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", name).lower()
 
 
 def auto_name(class_name: str) -> str:

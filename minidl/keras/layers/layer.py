@@ -65,7 +65,6 @@ class Layer:
         self._own: dict[str, Tensor] = {}  # weights by Keras's names
         self._fixed: set[str] = set()  # those of them that are never trained
         self._nodes: list[Node] = []
-        self._build_shape: Any = None
 
     # To be defined by layers ------------------------------------------------------------------------------------------
 
@@ -256,7 +255,6 @@ class Layer:
 
     def _build_once(self, shape: Any) -> None:
         if not self.built:
-            self._build_shape = shape
             self.build(shape)
             self.built = True
             self._mark_trained()
