@@ -3,10 +3,10 @@
 import math
 from typing import Any, ClassVar
 
+from minidl.interchange.keras_files import snake_case
 from minidl.keras import losses
 from minidl.keras.losses.pairs import pair
 from minidl.keras.metrics.metric import BuiltIn
-from minidl.keras.objects import snake_case
 from minidl.tensor import Tensor
 
 
