@@ -33,9 +33,12 @@ from minidl.keras.models import Model, Sequential
 from minidl.keras.optimizers import Optimizer
 from minidl.keras.regularizers import Regularizer
 from minidl.keras.symbolic import KerasTensor
+from minidl.keras.unsupported import KERAS, refusing
 
 __all__ = [
     "Initializer", "Input", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential",
     "activations", "backend", "callbacks", "datasets", "initializers", "layers", "losses", "metrics", "models",
     "optimizers", "regularizers", "saving", "utils",
 ]  # fmt: skip
+
+__getattr__ = refusing(__name__, KERAS)

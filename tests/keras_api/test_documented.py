@@ -80,3 +80,20 @@ def test_the_package_lists_its_names():
     package = importlib.import_module("minidl.keras")
     modules = {name for name in package.__all__ if inspect.ismodule(getattr(package, name))}
     assert modules == {name for name in MODULES if "." not in name}
+
+
+REFUSED = {
+    "layers": ("LSTM", "no layers for sequences"),
+    "callbacks": ("RemoteMonitor", "LambdaCallback"),
+    "utils": ("image_dataset_from_directory", "DataLoader"),
+    "datasets": ("imdb", "cifar10, mnist or digits"),
+}
+
+
+@pytest.mark.parametrize("module", REFUSED)
+def test_what_keras_has_and_minidl_has_not_is_refused_by_name(module):
+    name, hint = REFUSED[module]
+    with pytest.raises(NotImplementedError, match=f"minidl.keras.{module}: Keras's {name} is not supported; .*{hint}"):
+        exec(f"from minidl.keras.{module} import {name}")
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense"):
+        getattr(importlib.import_module(f"minidl.keras.{module}"), "nonsense" + module)

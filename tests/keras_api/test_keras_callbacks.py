@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from fake_run import FakeModel, losses, run
 
-from minidl.keras import callbacks as module
 from minidl.keras.callbacks import Callback, CallbackList, CSVLogger, History, LambdaCallback, TerminateOnNaN
 from minidl.keras.callbacks.callback import HOOKS
 
@@ -168,14 +167,3 @@ def test_a_csv_file_to_append_to_need_not_exist(tmp_path):
 def test_several_numbers_in_one_cell(tmp_path):
     rows = csv_of(tmp_path / "log.csv", [{"loss": np.float32(1), "val_each": np.array([1, 2]), "word": "so"}])
     assert rows[1] == '0,1.0,"""[1, 2]""",so'
-
-
-@pytest.mark.parametrize(("name", "remedy"), module.NOT_SUPPORTED.items())
-def test_what_is_not_supported_says_so(name, remedy):
-    with pytest.raises(NotImplementedError, match=f"Keras's {name} is not supported; ") as error:
-        exec(f"from minidl.keras.callbacks import {name}")
-    assert str(error.value).endswith(remedy)
-
-
-def test_other_names_are_missing_as_everywhere():
-    assert not hasattr(module, "EarlyStoping")

@@ -227,3 +227,13 @@ def test_arguments_are_those_of_keras(module):
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_of_models_take_the_arguments_of_keras(name):
     same_arguments(getattr(ours.Sequential, name), getattr(keras.Sequential, name), name)
+
+
+@pytest.mark.parametrize("module", ["", "layers", "utils", "datasets", "callbacks"])
+def test_every_other_name_of_keras_is_refused_by_name(module):
+    theirs = getattr(keras, module) if module else keras
+    mine = importlib.import_module(f"minidl.keras.{module}".rstrip("."))
+    for name in dir(theirs):
+        if not name.startswith("_") and name not in mine.__all__:
+            with pytest.raises(NotImplementedError, match=f"Keras's {name} is not supported; "):
+                getattr(mine, name)

@@ -43,6 +43,7 @@ from minidl.keras.layers.pooling import (
 )
 from minidl.keras.layers.preprocessing import Normalization, RandomBrightness, RandomCrop, RandomFlip, Rescaling
 from minidl.keras.layers.reshaping import Cropping2D, Flatten, Permute, Reshape, UpSampling2D, ZeroPadding2D
+from minidl.keras.unsupported import LAYERS, refusing
 
 # Keras's own names
 Convolution2D, Convolution2DTranspose = Conv2D, Conv2DTranspose
@@ -56,3 +57,5 @@ __all__ = [
     "Rescaling", "Reshape", "Softmax", "SpatialDropout2D", "Subtract", "UpSampling2D", "ZeroPadding2D", "add",
     "average", "concatenate", "maximum", "minimum", "multiply", "subtract",
 ]  # fmt: skip
+
+__getattr__ = refusing(__name__, LAYERS)
