@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy
+
 from minidl.interchange.keras_files import snake_case
 from minidl.ops.memory import release
 
@@ -78,6 +80,8 @@ def plain(value: Any) -> Any:
         return serialise(f"keras.{module}", value)
     if callable(value):
         return snake_case(value.__name__)
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        return value.tolist()
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -73,7 +73,8 @@ class BatchNorm(Layer):
             factor = self.scale / (self.variance + self.eps).sqrt()
             y = normalise(x, self.mean, factor, self.shift, with_relu)
         else:
-            y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps, with_relu)
+            least = 2 if self.unbiased else 1  # n - 1 has to be above 0
+            y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps, with_relu, least)
             count = x.size // channels
             self._follow(self.mean, mean)
             self._follow(self.variance, variance * (count / (count - 1)) if self.unbiased else variance)

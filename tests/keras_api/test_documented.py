@@ -45,7 +45,8 @@ def rows_of(module):
 
 
 MINIDLS = {  # how layers and models work with each other here; Keras has no such methods
-    "load_state", "make", "named_parts", "named_weights", "parts", "penalties", "save_state", "weights_by_place",
+    "class_name", "layers_inside", "load_state", "make", "named_parts", "named_weights", "own_weights", "parts",
+    "penalties", "save_state", "weights_by_place",
 }  # fmt: skip
 
 

@@ -298,7 +298,6 @@ REFUSED = {
     "empty": (lambda m: m.fit(X[:0], Y[:0]), r"at least one sample, got x of shape \(0, 8, 8, 1\)"),
     "no targets": (lambda m: m.fit(X), "expected targets y, got None"),
     "shape": (lambda m: m.fit(X[:, :4], Y), r"of shape \(None, 8, 8, 1\), got \(8, 4, 8, 1\)"),
-    "channels": (lambda m: m.fit(X[..., 0], Y), "add the axis of channels"),
     "label too large": (lambda m: m.fit(X, Y + 9), "label"),
     "label negative": (lambda m: m.fit(X, Y - 9), "label"),
     "nan": (lambda m: m.fit(BROKEN, Y), "nan or infinity in x, in 1 of the 8 samples"),
@@ -345,6 +344,137 @@ def test_what_fit_prints(capsys):
     assert lines[0] == "Epoch 1/2"
     assert lines[1].startswith("2/2 - ")
     assert "accuracy: 0." in lines[1]
+
+
+class Blocks(Model):
+    """Layers in attributes of every kind; their weights are made when data come."""
+
+    def __init__(self):
+        super().__init__()
+        self._first, self.rest = layers.Dense(5, activation="relu"), [layers.Dense(4)]
+
+    def call(self, x):
+        return self.rest[0](self._first(x))
+
+
+def test_a_model_of_ones_own_learns_from_the_first_step():
+    x, labels = np.random.default_rng(0).random((8, 6), np.float32), np.arange(8) % 4
+    trained = []
+    for make in (Blocks, lambda: Sequential([Input((6,)), layers.Dense(5, activation="relu"), layers.Dense(4)])):
+        minidl.seed(0)
+        model = make()
+        model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x, labels, epochs=1, verbose=0)
+        trained.append(model.get_weights())
+    for a, b in zip(*trained, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_layer_at_several_places_is_stepped_once():
+    shared = layers.Dense(6, use_bias=False, kernel_regularizer="l2")
+    inner = [Model(i, shared(i)) for i in (Input((6,)), Input((6,)))]
+    x = Input((6,))
+    model = Model(x, layers.Add()([one(x) for one in inner]))
+    assert len(model.weights) == len(model.losses) == len(model.penalties()) == 1
+    data = np.random.default_rng(0).random((4, 6), np.float32)
+    model.compile(optimizers.SGD(1.0), "mse")
+    before = minidl.Tensor(model.get_weights()[0], requires_grad=True)
+    difference = minidl.Tensor(data) @ before * 2 - minidl.Tensor(data)
+    (gradient,) = minidl.grad((difference**2).mean() + 0.01 * (before**2).sum(), before)
+    model.train_on_batch(data, data)
+    np.testing.assert_allclose(model.get_weights()[0], before.numpy() - gradient.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def losses_seen(model, x, y, **arguments):
+    seen = []
+    watch = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["loss"]))
+    model.fit(x, y, callbacks=[watch], verbose=0, **arguments)
+    return seen
+
+
+def test_with_steps_an_epoch_begins_where_the_last_one_ended():
+    model = Sequential([Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(optimizers.SGD(0.0), "mse")
+    x, y = np.zeros((8, 1)), np.arange(8.0)[:, None]
+    arguments = {"batch_size": 2, "shuffle": False}
+    assert losses_seen(model, x, y, epochs=5, steps_per_epoch=1, **arguments) == [0.5, 6.5, 20.5, 42.5, 0.5]
+    assert losses_seen(model, x, y, epochs=1, steps_per_epoch=6, **arguments) == [(0.5 + 6.5 + 20.5 + 42.5 + 7) / 6]
+    with pytest.raises(ValueError, match="at most 4 steps"):
+        model.evaluate(x, y, batch_size=2, steps=5)
+
+
+def test_a_step_of_ones_own_is_refused():
+    class Stepping(Model):
+        def train_step(self, data):
+            return {}
+
+    with pytest.raises(NotImplementedError, match=r"Stepping defines train_step\(\), which is not called here"):
+        Stepping().compile("sgd", "mse")
+
+
+def test_a_last_batch_of_one_sample_is_normalised_too():
+    model = Sequential([Input((3,)), layers.BatchNormalization(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.fit(np.ones((5, 3)), np.ones((5, 1)), batch_size=4, verbose=0).history["loss"]).all()
+
+
+def test_a_model_without_anything_to_train_says_so():
+    model = compiled()
+    model.trainable = False
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="has no weights to be trained"):
+        model.fit(*data(8), verbose=0)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_metrics_may_give_several_numbers():
+    images, labels = data(8)
+    model = compiled("categorical_crossentropy", metrics=metrics.F1Score())
+    history = model.fit(images, np.eye(4)[labels], epochs=2, verbose=2).history
+    assert [value.shape for value in history["f1_score"]] == [(4,), (4,)]
+    assert model.evaluate(images, np.eye(4)[labels], verbose=0)[1].shape == (4,)
+
+
+def test_softmax_and_from_logits_use_the_scores_and_warn():
+    images, labels = data(8)
+    model = compiled(losses.SparseCategoricalCrossentropy(from_logits=True))
+    twin = compiled()
+    twin.set_weights(model.get_weights())
+    with pytest.warns(UserWarning, match="ends in softmax, and the loss has from_logits=True"):
+        scores = model.evaluate(images, labels, verbose=0)
+    assert scores == twin.evaluate(images, labels, verbose=0)
+
+
+def test_inputs_of_generators_may_be_tuples():
+    left, right = Input((2,)), Input((2,))
+    model = Model([left, right], layers.Dense(1)(layers.Add()([left, right])))
+    model.compile("sgd", "mse")
+    batch = (np.ones((4, 2)), np.ones((4, 2))), np.ones((4, 1))
+    model.fit(iter([batch]), verbose=0)
+    assert model.optimizer.iterations == 1
+
+
+def test_a_last_axis_of_size_one_is_added_or_taken_away():
+    model = Sequential([Input((1,)), layers.Dense(1)])
+    assert model.predict(np.ones(3), verbose=0).shape == (3, 1)
+    model = Sequential([Input((2,)), layers.Dense(1)])
+    assert model.predict(np.ones((3, 2, 1)), verbose=0).shape == (3, 1)
+
+
+def test_weights_of_classes_and_of_samples_are_not_combined():
+    with pytest.raises(ValueError, match="cannot be combined with sample_weight"):
+        compiled().fit(X, Y, class_weight={0: 2.0}, sample_weight=np.ones(8))
+
+
+def test_masks_outside_fit_repeat_after_the_seed():
+    from minidl.keras.utils import set_random_seed
+
+    layer, x, drawn = layers.Dropout(0.5), np.ones((2, 50), np.float32), []
+    for _ in range(2):
+        set_random_seed(3)
+        drawn.append(layer(x, training=True).numpy())
+    np.testing.assert_array_equal(*drawn)
 
 
 @pytest.mark.gpu

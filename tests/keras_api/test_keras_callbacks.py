@@ -64,14 +64,29 @@ class Unreadable(dict):
     items = keys = values = get = __iter__ = __len__ = __getitem__
 
 
-def test_batches_reach_only_those_who_listen_and_logs_are_not_read_for_them():
+def test_batches_reach_only_those_who_listen():
     assert not CallbackList([History(), Callback()]).listens("on_train_batch_end")
     seen = []
     both = CallbackList([History(), LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))])
     assert both.listens("on_train_batch_end")
     assert not both.listens("on_train_batch_begin")
-    both.on_train_batch_end(4, Unreadable(loss=1.0))
+    both.on_train_batch_end(4, {"loss": 1.0})
     assert seen == [4]
+
+
+def test_logs_of_batches_are_not_read_for_the_bar_alone():
+    bar = CallbackList([History()], add_progbar=True, model=FakeModel(), verbose=2, epochs=1, steps=3)
+    bar.on_epoch_begin(0)
+    bar.on_train_batch_end(0, Unreadable(loss=1.0))
+
+
+def test_logs_of_batches_can_be_kept():
+    kept, growing = [], {"loss": 1.0}
+    watch = CallbackList([LambdaCallback(on_train_batch_end=lambda batch, logs: kept.append(logs))])
+    watch.on_train_batch_end(0, growing)
+    growing["loss"] = 2.0
+    watch.on_train_batch_end(1, growing)
+    assert kept == [{"loss": 1.0}, {"loss": 2.0}]
 
 
 def test_a_callback_need_not_call_the_constructor_of_its_base():

@@ -1,5 +1,8 @@
 """Networks put together: Sequential, functional, and models of one's own."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -184,6 +187,57 @@ def test_models_are_named_as_in_keras():
     assert Sequential(name="vgg").name == "vgg"
 
 
+def test_a_model_may_begin_in_the_midst_of_another():
+    inputs = Input((6,))
+    middle = layers.Dense(5, kernel_regularizer="l2")(inputs)
+    model = Model(middle, layers.Dense(4)(middle))
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Dense"]
+    assert [w.shape for w in model.weights] == [(5, 4), (4,)]
+    assert model.losses == []
+    assert Model.from_config(model.get_config())(np.ones((2, 5))).shape == (2, 4)
+
+
+class Cropped(layers.Layer):
+    def call(self, x):
+        return x[:, 1:-1, :, :]
+
+
+def test_unknown_sizes_stay_unknown_behind_layers_of_ones_own():
+    assert Cropped()(Input((None, 7, 3))).shape == (None, None, 7, 3)
+    x = Input((None, None, 3))
+    assert layers.Conv2D(2, 3)(Cropped()(x)).shape == (None, None, None, 2)
+
+
+class Joined(layers.Layer):
+    def call(self, inputs):
+        left, right = inputs
+        return left * right
+
+
+def test_layers_of_ones_own_may_take_several_inputs():
+    left, right = Input((3,)), Input((3,))
+    model = Model([left, right], Joined()([left, right]))
+    assert model([np.full((2, 3), 2.0), np.full((2, 3), 3.0)]).numpy().tolist() == [[6, 6, 6]] * 2
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("make", [small, residual])
+def test_copies_have_weights_of_their_own(make, duplicate):
+    model = make()
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(images(), np.zeros((3, 5)), verbose=0)
+    twin = duplicate(model)
+    np.testing.assert_array_equal(twin(images()).numpy(), model(images()).numpy())
+    assert twin.optimizer.iterations == 1
+    before = model.get_weights()
+    for one in (twin, model):
+        one.fit(images(), np.zeros((3, 5)), verbose=0)
+        changed = [(a != b).any() for a, b in zip(before, model.get_weights(), strict=True)]
+        assert any(changed) == (one is model)
+    for a, b in zip(twin.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 REFUSED = {
     "no layer": (lambda: Sequential([Input((3,)), len]), TypeError, "expected a layer, got <built-in function len>"),
     "input behind": (lambda: Sequential([layers.Dense(2), Input((3,))]), ValueError, "an Input comes first"),
@@ -191,6 +245,7 @@ REFUSED = {
         lambda: Sequential([layers.Dense(2, name="a"), layers.Dense(2, name="a")]), ValueError, "another one",
     ),
     "array for KerasTensor": (lambda: Model(np.ones(3), np.ones(3)), TypeError, "expected inputs to be KerasTensors"),
+    "a number for a shape": (lambda: Input(784), ValueError, r"write Input\(\(784,\)\)"),
     "no outputs": (lambda: Model(inputs=Input((3,))), ValueError, "both inputs and outputs"),
     "input forgotten": (
         lambda: Model(Input((3,)), layers.Dense(2)(Input((3,), name="other"))), ValueError, "name=other.*not among",
@@ -199,7 +254,7 @@ REFUSED = {
     "nothing to pop": (lambda: Sequential().pop(), ValueError, "no layer to pop"),
     "unknown layer": (lambda: small().get_layer("dense_99"), ValueError, "has no layer called 'dense_99'; it has"),
     "image size": (lambda: small()(images(size=6)), ValueError, r"of shape \(None, 8, 8, 3\), got \(3, 6, 6, 3\)"),
-    "no channels": (lambda: small()(images()[..., 0]), ValueError, r"add the axis of channels"),
+    "no channels": (lambda: small()(images()[..., 0]), ValueError, "the first axis is the batch"),
     "weights before data": (lambda: Sequential([layers.Dense(2)]).set_weights([1]), ValueError, "is not built"),
 }  # fmt: skip
 

@@ -173,6 +173,38 @@ def test_files_go_both_ways(tmp_path, network):
     theirs.load_weights(tmp_path / "mine.weights.h5")
 
 
+def nested(k):
+    base_in = k.Input((12, 12, 3))
+    base = k.Model(base_in, k.layers.BatchNormalization()(k.layers.Conv2D(4, 3)(base_in)))
+    inputs = k.Input((12, 12, 3))
+    return k.Model(inputs, k.layers.Dense(2)(k.layers.GlobalAveragePooling2D()(base(inputs))))
+
+
+def nested_in_sequential(k):
+    inputs = k.Input((12, 12, 3))
+    return k.Sequential([k.Model(inputs, k.layers.Conv2D(4, 3)(inputs)), k.layers.Flatten(), k.layers.Dense(2)])
+
+
+def adapted(k):
+    layer = k.layers.Normalization()
+    layer.adapt(images(20, seed=5))
+    return k.Sequential([k.Input((12, 12, 3)), layer, k.layers.Flatten(), k.layers.Dense(2)])
+
+
+@pytest.mark.parametrize("make", [nested, nested_in_sequential, adapted])
+def test_models_in_models_and_adapted_layers_go_both_ways(tmp_path, make):
+    x = images(5)
+    mine, theirs = (make(door) for door in DOORS)
+    theirs.compile("sgd", loss=keras.losses.mean_squared_error)
+    theirs.save(tmp_path / "theirs.keras")
+    back = ours.models.load_model(tmp_path / "theirs.keras")
+    np.testing.assert_allclose(back.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    mine.load_weights(tmp_path / "theirs.keras")
+    mine.save(tmp_path / "mine.keras")
+    again = keras.models.load_model(tmp_path / "mine.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+
+
 MODULES = [
     "layers",
     "optimizers",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from test_models import Mine, images, residual, small
 
-from minidl.keras import Input, Model, Sequential, layers, models, optimizers
+import minidl
+from minidl.keras import Input, Model, Sequential, callbacks, layers, models, optimizers
 
 SUFFIXES = [".safetensors", ".keras"]
 
@@ -135,6 +136,88 @@ def test_layers_of_ones_own_are_found_by_name(tmp_path):
     np.testing.assert_array_equal(twin(np.ones((1, 3))).numpy(), model(np.ones((1, 3))).numpy())
     with pytest.raises(ValueError, match=r"layer Doubled is not part of minidl\.keras; if it is yours"):
         models.load_model(tmp_path / "model.safetensors")
+
+
+class Scaled(layers.Layer):
+    """Its arguments are kept without get_config(); its weights are in another order than Keras's."""
+
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def build(self, input_shape):
+        self.count = self.add_weight((1,), "zeros", trainable=False, name="count")
+        self.gain = self.add_weight((1,), "ones", name="gain")
+
+    def call(self, inputs):
+        return inputs * self.gain * self.factor + self.count
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_arguments_and_weights_of_layers_of_ones_own_come_back(tmp_path, suffix):
+    pytest.importorskip("h5py")
+    model = Sequential([Input((1,)), Scaled(5.0)])
+    assert [name.split("/")[1] for name in model.named_weights()] == ["gain", "count"]
+    model.set_weights([np.array([3.0]), np.array([1.0])])
+    model.save(tmp_path / f"model{suffix}")
+    twin = models.load_model(tmp_path / f"model{suffix}", custom_objects={"Scaled": Scaled})
+    assert twin(np.ones((1, 1))).item() == model(np.ones((1, 1))).item() == 16
+    assert models.clone_model(model)(np.ones((1, 1))).item() == 5
+
+
+def test_clones_of_what_is_not_built():
+    clone = models.clone_model(Sequential([layers.Dense(2), layers.ReLU()]))
+    assert clone(np.ones((3, 4))).shape == (3, 2)
+
+
+def my_loss(y_true, y_pred):
+    return ((y_true - y_pred) ** 2).sum(-1)
+
+
+def test_losses_and_metrics_of_ones_own_are_found_by_name(tmp_path):
+    model = small()
+    model.compile("sgd", my_loss, metrics=[my_loss])
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    twin = models.load_model(path, custom_objects={"my_loss": my_loss})
+    x, y = images(), np.eye(5)[:3]
+    assert twin.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    with pytest.raises(ValueError, match="has to be in custom_objects, by its name, or compile=False"):
+        models.load_model(path)
+    assert not models.load_model(path, compile=False).compiled
+
+
+def halved(epoch, rate):
+    return rate / 2
+
+
+@pytest.mark.parametrize("way", ["backup", "file"])
+def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, way):
+    """Order of the samples, learning rate, and optimizer."""
+    x, y = images(12), np.eye(5)[np.arange(12) % 5]
+    rate = callbacks.LearningRateScheduler(halved)
+
+    def fresh():
+        minidl.seed(4)
+        model = small()
+        model.compile(optimizers.Adam(0.01), "categorical_crossentropy")
+        return model
+
+    whole, model = fresh(), fresh()
+    whole.fit(x, y, batch_size=4, epochs=3, callbacks=[rate], verbose=0)
+    if way == "backup":
+        keep = callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        model.fit(x, y, batch_size=4, epochs=2, callbacks=[rate, keep], verbose=0)
+        model = fresh()
+        model.fit(x, y, batch_size=4, epochs=3, callbacks=[keep, rate], verbose=0)
+    else:
+        model.fit(x, y, batch_size=4, epochs=2, callbacks=[rate], verbose=0)
+        model.save(tmp_path / "model.safetensors")
+        model = models.load_model(tmp_path / "model.safetensors")
+        model.fit(x, y, batch_size=4, epochs=3, initial_epoch=2, callbacks=[rate], verbose=0)
+    assert model.optimizer.learning_rate == whole.optimizer.learning_rate == 0.01 / 8
+    for a, b in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_files_are_not_overwritten_where_that_is_not_wanted(tmp_path):

@@ -8,7 +8,7 @@ from minidl.keras.callbacks import BackupAndRestore, CallbackList, History, Mode
 # arguments, val_loss of each epoch, the files left, each with the steps of the model in it
 CHECKPOINTS = {
     "the last epoch": ("m.keras", {}, [3, 2], {"m.keras": "model 4.0"}),
-    "h5": ("m.h5", {}, [3], {"m.h5": "model 2.0"}),
+    "safetensors": ("m.safetensors", {}, [3], {"m.safetensors": "model 2.0"}),
     "weights only": ("m.weights.h5", {"save_weights_only": True}, [3], {"m.weights.h5": "weights 2.0"}),
     "every epoch": ("{epoch:02d}-{val_loss:.2f}.keras", {}, [3, 2],
                     {"01-3.00.keras": "model 2.0", "02-2.00.keras": "model 4.0"}),
@@ -52,8 +52,8 @@ def test_a_checkpoint_says_what_it_does(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("path", "arguments", "message"),
     [
-        ("m", {}, "ends in .keras or .h5 with save_weights_only=False, got 'm'"),
-        ("m.keras", {"save_weights_only": True}, "ends in .weights.h5 with save_weights_only=True"),
+        ("m", {}, "ends in .keras or .safetensors with save_weights_only=False, got 'm'"),
+        ("m.keras", {"save_weights_only": True}, "ends in .weights.h5 or .safetensors with save_weights_only=True"),
         ("m.keras", {"save_freq": "batch"}, "expected save_freq 'epoch' or a number of batches, got 'batch'"),
         ("m.keras", {"save_freq": 0}, "expected save_freq"),
         ("m.keras", {"mode": "best"}, "expected mode"),

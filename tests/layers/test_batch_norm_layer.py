@@ -69,6 +69,7 @@ def test_one_value_per_channel_cannot_be_normalised():
         layer(batch((1, 3)))
     with training_mode():
         layer(batch((1, 1, 2, 3)))
+        np.testing.assert_array_equal(BatchNorm(3, unbiased=False)(batch((1, 3))).numpy(), 0)  # as in Keras
     np.testing.assert_array_equal(np.isfinite(layer.variance.numpy()), True)
 
 

@@ -19,8 +19,8 @@ class CallbackList(Callback):
     same dict of logs: what one of them adds, such as the learning rate, those behind it see. After an epoch its names
     are in alphabetical order, as Keras has them.
 
-    A hook of batches reaches only callbacks that write it. The logs of a batch are handed on unread, so that they can
-    be any mapping, which computes its numbers when somebody looks.
+    A hook of batches reaches only callbacks that write it. The logs of a batch may be any mapping, which computes its
+    numbers when somebody looks: they are read once, if there is another listener than the bar.
     """
 
     def __init__(
@@ -63,10 +63,13 @@ class CallbackList(Callback):
 
     def _call(self, hook: str, *arguments: Any) -> None:
         *position, logs = arguments
-        if hook not in BATCH_HOOKS:
-            logs = dict(sorted((logs or {}).items()))
+        read = None if hook in BATCH_HOOKS else _read(logs)
         for callback in self._listeners[hook]:
-            getattr(callback, hook)(*position, {} if logs is None else logs)
+            if isinstance(callback, ProgbarLogger) and read is None:
+                getattr(callback, hook)(*position, {} if logs is None else logs)
+                continue
+            read = _read(logs) if read is None else read
+            getattr(callback, hook)(*position, read)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._call("on_train_begin", logs)
@@ -115,6 +118,10 @@ class CallbackList(Callback):
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         self._call("on_predict_batch_end", batch, logs)
+
+
+def _read(logs: Any) -> dict[str, Any]:
+    return dict(sorted((logs or {}).items()))
 
 
 def _flat(callbacks: Any) -> Iterator[Any]:

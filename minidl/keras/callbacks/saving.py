@@ -32,8 +32,8 @@ class ModelCheckpoint(MonitorCallback):
     """Save the model, or only its weights, after each epoch or after every `save_freq` batches.
 
     filepath                 may have places for the epoch (from 1), the batch and every figure:
-                             "{epoch:02d}-{val_loss:.2f}.keras"; ends in ".keras" or ".h5", or, for weights only,
-                             in ".weights.h5"
+                             "{epoch:02d}-{val_loss:.2f}.keras"; ends in ".keras", or, for weights only, in
+                             ".weights.h5"; in ".safetensors" for minidl alone
     monitor, mode            which figure tells the best model, and "min", "max" or "auto"
     verbose                  1 says what it does
     save_best_only           save only when the figure is better than at the last saving
@@ -57,7 +57,7 @@ class ModelCheckpoint(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = os.fspath(filepath)
-        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        endings = (".weights.h5", ".safetensors") if save_weights_only else (".keras", ".safetensors")
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"ModelCheckpoint: expected a filepath that ends in {' or '.join(endings)} "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from minidl.keras.layers.floats import dtype_name
 from minidl.keras.layers.layer import Layer, Part
 from minidl.keras.symbolic import KerasTensor, Node, Shape
+from minidl.operands import is_whole_number
 from minidl.tensor import Tensor
 
 
@@ -24,9 +25,12 @@ class InputLayer(Layer):
         if (shape is None) == (batch_shape is None):
             raise ValueError("Input: expected shape, without the batch, such as Input(shape=(32, 32, 3))")
         super().__init__(name=name, **{key: value for key, value in kwargs.items() if key not in ("optional",)})
-        self.batch_shape: Shape = (batch_size, *shape) if shape is not None else tuple(batch_shape or ())
+        if shape is not None and not isinstance(shape, Iterable):
+            raise ValueError(f"Input: expected shape as a tuple, got {shape!r}; write Input(({shape},))")
+        given = (batch_size, *shape) if shape is not None else tuple(batch_shape or ())
+        self.batch_shape: Shape = tuple(int(size) if is_whole_number(size) else size for size in given)
         for size in self.batch_shape:
-            if size is not None and (not isinstance(size, int) or size < 1):
+            if size is not None and (not is_whole_number(size) or size < 1):
                 raise ValueError(f"Input: expected sizes from 1, or None for any, got {self.batch_shape[1:]}")
         self.dtype = dtype_name(dtype)
         node = Node(self, [])

@@ -15,7 +15,7 @@ from minidl.tensor import Tensor
 
 class _Merging(Layer):
     takes_several = True
-    least, most = 2, 10**6
+    least, most = 1, 10**6
 
     def make(self, shape: Sequence[Shape]) -> tuple[list[Part], dict[str, Tensor]]:
         if not self.least <= len(shape) <= self.most:

@@ -12,7 +12,7 @@ from minidl.keras.layers.normalisation import only_axis
 from minidl.keras.layers.windows import check_channels_last, images_shape
 from minidl.keras.symbolic import Shape
 from minidl.modes import training_step
-from minidl.ops.elementwise import clip, where
+from minidl.ops.elementwise import clip, maximum, where
 from minidl.ops.shaping import getitem
 from minidl.randomness import current_seed
 from minidl.tensor import Tensor
@@ -58,19 +58,30 @@ class Normalization(Layer):
     def adapt(self, data: Any) -> None:
         """Take mean and variance from the data (n, ..., channels)."""
         data = numpy.asarray(data, numpy.float64)
+        self._build_once((None, *data.shape[1:]))
+        if self.mean is not None:
+            raise ValueError(f"{self.name}: mean and variance were given; there is nothing to adapt")
         axes = None if self.axis is None else tuple(range(data.ndim - 1))
-        self.mean, self.variance = data.mean(axes).tolist(), data.var(axes).tolist()
+        numbers = {"mean": data.mean(axes), "variance": data.var(axes), "count": len(data)}
+        for name, number in numbers.items():
+            self._own[name].array = numpy.asarray(number, numpy.float32)
 
     def make(self, shape: Shape) -> tuple[list[Part], dict[str, Tensor]]:
-        return [self._normalised], {}
+        if self.mean is not None:
+            return [self._normalised], {}
+        size: Any = () if self.axis is None else (shape[-1],)
+        zeros, ones, none = numpy.zeros(size), numpy.ones(size), numpy.zeros(())
+        numbers = {"mean": zeros, "variance": ones, "count": none}
+        self._fixed = set(numbers)
+        return [self._normalised], {name: Tensor(x.astype(numpy.float32)) for name, x in numbers.items()}
 
     def _normalised(self, x: Tensor) -> Tensor:
-        if self.mean is None:
-            raise ValueError(f"{self.name}: call adapt(data) first, or give mean and variance")
-        mean, variance = (numpy.asarray(value, x.dtype) for value in (self.mean, self.variance))
-        deviation = numpy.maximum(numpy.sqrt(variance), numpy.finfo(x.dtype).eps)
-        centre, width = Tensor(mean, x.backend), Tensor(deviation, x.backend)
-        return x * width + centre if self.invert else (x - centre) / width
+        if self.mean is not None:
+            mean, variance = (Tensor(numpy.asarray(value, x.dtype), x.backend) for value in (self.mean, self.variance))
+        else:
+            mean, variance = self._own["mean"], self._own["variance"]
+        width = maximum(variance.sqrt(), float(numpy.finfo(x.dtype).eps))
+        return x * width + mean if self.invert else (x - mean) / width
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

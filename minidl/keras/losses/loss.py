@@ -50,6 +50,11 @@ class Loss:
         raise NotImplementedError(f"{type(self).__name__} does not define call(y_true, y_pred)")
 
     @property
+    def activation(self) -> str | None:
+        """The activation that belongs in front of this loss, be it part of it (from_logits) or not: see `expects`."""
+        return None
+
+    @property
     def expects(self) -> str | None:
         """The activation whose result this loss takes, "softmax" or "sigmoid"; None if it is no cross-entropy of those.
 
@@ -97,8 +102,12 @@ class LossFunctionWrapper(Loss):
         return self.fn(y_true, y_pred, **self.settings)
 
     @property
+    def activation(self) -> str | None:
+        return EXPECTS.get(self.fn)
+
+    @property
     def expects(self) -> str | None:
-        return None if self.settings.get("from_logits") else EXPECTS.get(self.fn)
+        return None if self.settings.get("from_logits") else self.activation
 
     def with_logits(self) -> Loss:
         if self.expects is None:

@@ -20,7 +20,7 @@ from minidl.keras.symbolic import KerasTensor, Node
 
 def described(model: Model) -> dict[str, Any]:
     """A model as Keras's files describe it."""
-    if model._graph is None:
+    if model._graph is None and not isinstance(model, Sequential):
         raise NotImplementedError(f"{model.name}: a model that defines call() in Python cannot be saved as a whole; "
                                   f"use model.save_weights(), and model.load_weights() in a new one")  # fmt: skip
     kind = "Sequential" if isinstance(model, Sequential) else "Functional"
@@ -38,13 +38,20 @@ def config_of(model: Model) -> dict[str, Any]:
         raise NotImplementedError(f"{type(model).__name__}: define get_config() to describe a model of your own")
     calls = [x.node for x in model.inputs] + model._calls
     places = {id(node): [node.layer.name, _number(node, calls), 0] for node in calls}
+    for begin, shown in zip(model._begins, model.inputs, strict=True):
+        places[id(begin.node)] = places[id(shown.node)]  # an input that was in the midst of another network
     return head | {
         "layers": [_layer_config(layer) | {"name": layer.name, "inbound_nodes": [
             _node_config(node, places) for node in calls if node.layer is layer and node.inputs
         ]} for layer in model.layers],
-        "input_layers": [places[id(x.node)] for x in model.inputs],
-        "output_layers": [places[id(x.node)] for x in model.outputs],
+        "input_layers": _flat(model.takes_several, [places[id(x.node)] for x in model.inputs]),
+        "output_layers": _flat(model._several_outputs, [places[id(x.node)] for x in model.outputs]),
     }  # fmt: skip
+
+
+def _flat(several: bool, places: list[list[Any]]) -> list[Any]:
+    """A place, or a list of them: as inputs and outputs were given to the model."""
+    return places if several else places[0]
 
 
 def _number(node: Node, calls: Sequence[Node]) -> int:
@@ -53,7 +60,11 @@ def _number(node: Node, calls: Sequence[Node]) -> int:
 
 
 def _layer_config(layer: Layer) -> dict[str, Any]:
-    return described(layer) if isinstance(layer, Model) else serialise("keras.layers", layer)
+    if isinstance(layer, Model):
+        return described(layer)
+    if type(layer).__module__.startswith("minidl.keras."):
+        return serialise("keras.layers", layer)
+    return serialise(type(layer).__module__, layer) | {"registered_name": type(layer).__name__}
 
 
 def _node_config(node: Node, places: Mapping[int, list[Any]]) -> dict[str, Any]:
@@ -94,7 +105,8 @@ def model_from_json(text: str, custom_objects: Mapping[str, Any] | None = None) 
 
 def clone_model(model: Model) -> Any:
     """The same layers with weights of their own, drawn anew."""
-    return _made(described(model), {})
+    classes = {type(layer).__name__: type(layer) for layer in model.layers if not isinstance(layer, Model)}
+    return _made(described(model), classes)
 
 
 def _made(description: Any, custom_objects: Mapping[str, Any]) -> Layer:
@@ -170,5 +182,4 @@ def _ends(places: Any, values: Mapping[tuple[str, int], KerasTensor]) -> Any:
     """KerasTensors of [name, call, 0], or of a list of these."""
     if places and isinstance(places[0], str):
         return values[places[0], places[1]]
-    found = [values[name, number] for name, number, _ in places]
-    return found[0] if len(found) == 1 else found
+    return [values[name, number] for name, number, _ in places]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 import numpy
 
+from minidl.operands import is_whole_number
 from minidl.tensor import Tensor
 from minidl.training.data_loader import DataLoader
 
@@ -41,24 +42,34 @@ class ArrayBatches(Batches):
     """Cut from arrays."""
 
     def __init__(
-        self, samples: Samples, batch_size: int | None, shuffle: bool = False, steps: int | None = None
-    ) -> None:
+        self, samples: Samples, batch_size: int | None, shuffle: bool = False, steps: int | None = None,
+        goes_on: bool = False,
+    ) -> None:  # fmt: skip
         size = 32 if batch_size is None else batch_size
-        if not isinstance(size, int) or size < 1:
+        if not is_whole_number(size) or size < 1:
             raise ValueError(f"expected batch_size to be a whole number from 1, got {batch_size!r}")
         self.inputs = len(samples.inputs)
         self.has = [x is not None for x in samples[1:]]
         given = [x for x in samples[1:] if x is not None]
         self.loader = DataLoader((*samples.inputs, *given), size, shuffle=shuffle)
-        if steps is not None and steps > len(self.loader):
+        self.under_way: Iterator[Any] | None = None
+        self.goes_on = goes_on and steps is not None
+        if not self.goes_on and steps is not None and steps > len(self.loader):
             raise ValueError(f"expected at most {len(self.loader)} steps of {size} samples, got {steps}")
         self.steps = len(self.loader) if steps is None else steps
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        for batch in islice(self.loader.batches(number), self.steps):
+        batches = self.loader.batches(number)
+        if self.goes_on:  # an epoch is so many steps, wherever the last one ended
+            self.under_way = self.under_way or chain(batches, self._passes_from(number + 1))
+            batches = self.under_way
+        for batch in islice(batches, self.steps):
             others = iter(batch[self.inputs :])
             target, weight = (next(others) if has else None for has in self.has)
             yield list(batch[: self.inputs]), target, weight
+
+    def _passes_from(self, number: int) -> Iterator[Any]:
+        return chain.from_iterable(self.loader.batches(later) for later in count(number))
 
 
 class IterableBatches(Batches):
@@ -76,19 +87,20 @@ class IterableBatches(Batches):
             if not 1 <= len(parts) <= 3:
                 raise ValueError(f"expected batches x, (x, y) or (x, y, sample_weight), got {len(parts)} parts")
             x, target, weight = (*parts, None, None)[:3]
-            yield list(x) if isinstance(x, list) else [x], target, weight
+            yield list(x) if isinstance(x, list | tuple) else [x], target, weight
 
 
 def make_batches(
-    method: str, x: Any, y: Any, weight: Any, batch_size: int | None, steps: int | None, shuffle: bool = False
-) -> Batches:
-    """Batches of arrays, or of what gives batches by itself."""
+    method: str, x: Any, y: Any, weight: Any, batch_size: int | None, steps: int | None, shuffle: bool = False,
+    goes_on: bool = False,
+) -> Batches:  # fmt: skip
+    """Batches of arrays, or of what gives batches by itself; with goes_on, an epoch begins where the last one ended."""
     if is_iterable_of_batches(x):
         if y is not None or weight is not None:
             raise ValueError(f"{method}: x gives batches by itself, so targets and weights belong into them: (x, y) or "
                              f"(x, y, sample_weight)")  # fmt: skip
         return IterableBatches(x, steps)
-    return ArrayBatches(as_samples(method, x, y, weight), batch_size, shuffle, steps)
+    return ArrayBatches(as_samples(method, x, y, weight), batch_size, shuffle, steps, goes_on)
 
 
 def is_iterable_of_batches(x: Any) -> bool:
@@ -128,13 +140,13 @@ def split(samples: Samples, share: float) -> tuple[Samples, Samples]:
 
 def weighted_by_class(samples: Samples, class_weight: Mapping[int, float]) -> Samples:
     """Samples whose weight is also that of their class, 1 for classes that are not named."""
-    if samples.target is None:
-        raise ValueError("fit: class_weight needs targets")
+    if samples.target is None or samples.weight is not None:
+        raise ValueError("fit: class_weight needs targets, and cannot be combined with sample_weight: multiply the two")
     target = numpy.asarray(samples.target)
     one_hot = target.ndim > 1 and target.shape[-1] > 1
     labels = (target.argmax(-1) if one_hot else target.reshape(len(target), -1)[:, 0]).astype(int)
     weight = numpy.array([class_weight.get(int(label), 1.0) for label in labels], numpy.float32)
-    return samples._replace(weight=weight if samples.weight is None else weight * samples.weight)
+    return samples._replace(weight=weight)
 
 
 def as_array(x: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from minidl.keras.layers.input import Input, InputLayer
 from minidl.keras.layers.layer import Layer, Part
 from minidl.keras.models.graph import Graph, make_graph, nodes_between
 from minidl.keras.models.training import Trainer
@@ -39,15 +40,16 @@ class Model(Trainer):
     def _join(self, inputs: Any, outputs: Any) -> None:
         """Find the layers between inputs and outputs."""
         self._several_outputs = isinstance(outputs, list | tuple)
-        self._inputs, self._symbolic_outputs = _listed("inputs", inputs), _listed("outputs", outputs)
+        self._begins, self._symbolic_outputs = _listed("inputs", inputs), _listed("outputs", outputs)
         self.takes_several = isinstance(inputs, list | tuple)
-        self._calls = nodes_between(self._inputs, self._symbolic_outputs)
+        self._inputs = [x if isinstance(x.node.layer, InputLayer) else Input(batch_shape=x.shape) for x in self._begins]
+        self._calls = nodes_between(self._begins, self._symbolic_outputs)
         calls = [x.node for x in self._inputs] + self._calls
         self._members = list({id(node.layer): node.layer for node in calls}.values())
         repeated = [name for name, count in Counter(layer.name for layer in self._members).items() if count > 1]
         if repeated:
             raise ValueError(f"{self.name}: expected layers of different names, got several called {repeated[0]!r}")
-        self._graph = make_graph(self._inputs, self._symbolic_outputs)
+        self._graph = make_graph(self._begins, self._symbolic_outputs)
         self.built = True
 
     # What is inside ---------------------------------------------------------------------------------------------------
@@ -55,10 +57,10 @@ class Model(Trainer):
     @property
     def layers(self) -> list[Layer]:
         """The layers in order, InputLayers included."""
-        return list(self._layers_inside())
+        return list(self.layers_inside())
 
-    def _layers_inside(self) -> Iterator[Layer]:
-        return super()._layers_inside() if self._graph is None else iter(self._members)
+    def layers_inside(self) -> Iterator[Layer]:
+        return super().layers_inside() if self._graph is None else iter(self._members)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its position."""
@@ -114,19 +116,26 @@ class Model(Trainer):
         if self._graph is None:
             outputs = self._called(inputs[0] if len(inputs) == 1 else inputs)
             return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-        self._check_inputs(inputs)
-        return self._graph(inputs)
+        return self._graph(self._checked(inputs))
 
-    def _check_inputs(self, inputs: list[Tensor]) -> None:
+    def _checked(self, inputs: list[Tensor]) -> list[Tensor]:
+        """The inputs, with a last axis of size 1 added or taken away where that is what is asked for, as in Keras."""
         if len(inputs) != len(self._inputs):
             raise ValueError(f"{self.name}: expected {len(self._inputs)} inputs, got {len(inputs)}")
+        checked = []
         for x, symbolic in zip(inputs, self._inputs, strict=True):
             expected = symbolic.shape
+            if x.ndim + 1 == len(expected) and expected[-1] == 1:
+                x = x.reshape(*x.shape, 1)
+            elif x.ndim - 1 == len(expected) and x.shape[-1] == 1:
+                x = x.reshape(*x.shape[:-1])
             if x.ndim != len(expected) or any(
                 b not in (None, a) for a, b in zip(x.shape[1:], expected[1:], strict=True)
             ):
-                hint = "; add the axis of channels: images[..., numpy.newaxis]" if x.ndim + 1 == len(expected) else ""
+                hint = "; the first axis is the batch" if x.ndim + 1 == len(expected) else ""
                 raise ValueError(f"{self.name}: expected {symbolic.name} of shape {expected}, got {x.shape}{hint}")
+            checked.append(x)
+        return checked
 
     def _head(self) -> tuple[Callable[[list[Tensor]], list[Tensor]], Any]:
         if self._graph is None or len(self._graph.outputs) != 1:
@@ -137,8 +146,7 @@ class Model(Trainer):
         graph, activation = split
 
         def scores(inputs: list[Tensor]) -> list[Tensor]:
-            self._check_inputs(inputs)
-            return graph(inputs)
+            return graph(self._checked(inputs))
 
         return scores, activation
 
@@ -155,11 +163,14 @@ class Model(Trainer):
         if self._several_outputs:
             raise NotImplementedError(f"{self.name}: a model of several outputs cannot be a layer of another one")
         shapes = input_shape if self.takes_several else [input_shape]
-        known: dict[int, Shape] = {id(x.node): shape for x, shape in zip(self._inputs, shapes, strict=True)}
+        known: dict[int, Shape] = {id(x.node): shape for x, shape in zip(self._begins, shapes, strict=True)}
         for node in self._calls:
             given = [known[id(x.node)] for x in node.inputs]
             known[id(node)] = node.layer.compute_output_shape(given if node.layer.takes_several else given[0])
         return known[id(self._symbolic_outputs[0].node)]
+
+    def class_name(self) -> str:
+        return "Functional" if type(self) is Model and self._graph is not None else super().class_name()
 
     # Showing and keeping ----------------------------------------------------------------------------------------------
 
@@ -212,6 +223,12 @@ class Model(Trainer):
         from minidl.keras.models.architecture import model_from_config
 
         return model_from_config(cls, config, custom_objects)
+
+    def __reduce__(self) -> Any:
+        """For copy.deepcopy() and pickle: architecture, weights, and what the model was compiled with."""
+        from minidl.keras.models.saving import parts_of, put_together
+
+        return put_together, parts_of(self)
 
     def to_json(self) -> str:
         """The architecture as Keras writes it; models.model_from_json() reads it."""

@@ -6,6 +6,7 @@ from the scores in front of it, as Keras does on TensorFlow: that cannot overflo
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,10 @@ from minidl.ops.elementwise import identity, sigmoid
 from minidl.ops.softmax.op import softmax
 from minidl.tensor import Tensor
 
+NOT_OVERRIDDEN = (
+    "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "make_train_function",
+    "make_test_function", "make_predict_function",
+)  # fmt: skip
 FINAL_ACTIVATIONS = {"softmax": softmax, "sigmoid": sigmoid}
 
 
@@ -32,9 +37,15 @@ class Objective:
         self.loss = model._loss
         self.activation: Callable[[Tensor], Tensor] = identity
         forward, activation = model._head()
-        expected = FINAL_ACTIVATIONS.get(getattr(model._loss, "expects", None) or "")
-        if expected is not None and activation is expected:
-            self.forward, self.activation, self.loss = forward, expected, model._loss.with_logits()
+        belonging = FINAL_ACTIVATIONS.get(model._loss.activation or "")
+        if belonging is not None and activation is belonging:
+            self.forward, self.activation = forward, belonging
+            if model._loss.expects is None:
+                name = model._loss.activation
+                warnings.warn(f"{model.name} ends in {name}, and the loss has from_logits=True: the scores in front of "
+                              f"{name} are used, as in Keras", stacklevel=2)  # fmt: skip
+            else:
+                self.loss = model._loss.with_logits()
 
     def __call__(self, inputs: list[Tensor], target: Any, weight: Any) -> tuple[Tensor, Tensor]:
         """(loss, scores): one number, penalties included, and what comes out in front of the last activation."""
@@ -73,3 +84,11 @@ def as_loss(loss: Any) -> losses.Loss:
     """A name, a function of (y_true, y_pred) or a Loss as a Loss."""
     found = losses.get(loss)
     return found if isinstance(found, losses.Loss) else losses.LossFunctionWrapper(found)
+
+
+def check_not_overridden(kind: type) -> None:
+    """NotImplementedError for a model class that defines what Keras's fit() would call, and this one does not."""
+    for name in NOT_OVERRIDDEN:
+        if hasattr(kind, name):
+            raise NotImplementedError(f"{kind.__name__} defines {name}(), which is not called here; use a Loss, a "
+                                      f"Callback, or a loop of your own")  # fmt: skip

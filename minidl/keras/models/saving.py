@@ -9,7 +9,7 @@ The architecture is described as Keras does it, in all of them. Reading a file r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ def save_model(model: Model, filepath: str | Path, overwrite: bool = True, inclu
         write_keras_archive(path, description | {"compile_config": compiled}, _arrays(model))
         return
     optimizer = model.optimizer if include_optimizer and model.compiled else None
-    save_checkpoint(path, Weights(model), optimizer, architecture=description, compiled=compiled)
+    save_checkpoint(path, Weights(model), optimizer, architecture=description, compiled=compiled,
+                    progress=_progress(model))  # fmt: skip
 
 
 def load_model(filepath: str | Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
@@ -70,7 +71,7 @@ def load_model(filepath: str | Path, custom_objects: Mapping[str, Any] | None = 
         description, weights = read_keras_archive(path)
         model = revived(description, custom_objects, path)
         _set_arrays(model, weights, path)
-        _recompile(model, description.get("compile_config") if compile else None)
+        _recompile(model, description.get("compile_config") if compile else None, custom_objects)
         return model
     _check_suffix(path, (SUFFIX, ARCHIVE_SUFFIX))
     memory = checkpoint_memory(path)
@@ -78,20 +79,23 @@ def load_model(filepath: str | Path, custom_objects: Mapping[str, Any] | None = 
         raise ValueError(f"{path}: holds weights only; build the model and use model.load_weights()")
     compiled = memory["compiled"] if compile else None
     model = revived(memory["architecture"], custom_objects, path)
-    _recompile(model, compiled)
+    _recompile(model, compiled, custom_objects)
     load_checkpoint(path, Weights(model), model.optimizer if compiled else None)
+    _set_progress(model, memory["progress"])
     return model
 
 
 def save_state(model: Model, filepath: str | Path, memory: Mapping[str, Any]) -> None:
     """Weights and optimizer, and what else training has to remember."""
     _check_built(model)
-    save_checkpoint(filepath, Weights(model), model.optimizer, **memory)
+    save_checkpoint(filepath, Weights(model), model.optimizer, progress=_progress(model), **memory)
 
 
 def load_state(model: Model, filepath: str | Path) -> dict[str, Any]:
     """What save_state() wrote goes back into the model; returns the memory."""
-    return load_checkpoint(filepath, Weights(model), model.optimizer)
+    memory = load_checkpoint(filepath, Weights(model), model.optimizer)
+    _set_progress(model, memory.pop("progress"))
+    return memory
 
 
 # Weights --------------------------------------------------------------------------------------------------------------
@@ -131,11 +135,16 @@ def _set_arrays(model: Model, weights: Mapping[str, Sequence[Any]], path: Path) 
         names = list(mine.get(place, {}))
         arrays = weights.get(place, [])
         names += [f"weight {number}" for number in range(len(names), len(arrays))]
-        named |= {f"{place}/{name}": array for name, array in zip(names, arrays, strict=False)}
+        named |= {f"{place}/{name}": _as_float(array) for name, array in zip(names, arrays, strict=False)}
     try:
         Weights(model).load(named)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _as_float(array: Any) -> Any:
+    """Keras counts what it has adapted to in integers."""
+    return array.astype("float32") if array.dtype.kind in "iu" else array
 
 
 def _check_built(model: Model) -> None:
@@ -174,17 +183,65 @@ def _plain(thing: Any, module: str) -> Any:
     return serialise(module, thing) if hasattr(thing, "get_config") else plain(thing)
 
 
-def _recompile(model: Model, config: Any) -> None:
+def _recompile(model: Model, config: Any, custom_objects: Mapping[str, Any] | None) -> None:
     if not config:
         return
-    loss = config["loss"]
-    model.compile(
-        optimizers.get(config["optimizer"]),
-        losses.get(loss) if isinstance(loss, dict) else loss,
-        metrics=_metrics(config.get("metrics")),
-        weighted_metrics=_metrics(config.get("weighted_metrics")),
-    )
+    custom = custom_objects or {}
+    try:
+        model.compile(
+            optimizers.get(config["optimizer"]),
+            _found(config["loss"], custom, losses.get),
+            metrics=[_found(one, custom, metrics.get) for one in config.get("metrics") or []],
+            weighted_metrics=[_found(one, custom, metrics.get) for one in config.get("weighted_metrics") or []],
+        )
+    except ValueError as error:
+        raise ValueError(f"{error}; what is yours has to be in custom_objects, by its name, or compile=False leaves "
+                         f"it out") from None  # fmt: skip
 
 
-def _metrics(described: Sequence[Any] | None) -> list[Any]:
-    return [metrics.get(one) if isinstance(one, dict) else one for one in described or []]
+def _found(thing: Any, custom: Mapping[str, Any], get: Callable[[Any], Any]) -> Any:
+    """A loss or metric of a name or description; Keras describes functions as objects of class "function"."""
+    if isinstance(thing, dict) and thing.get("class_name") == "function":
+        thing = thing["config"]
+    if isinstance(thing, dict):
+        kind = custom.get(thing.get("class_name", ""))
+        return get(thing) if kind is None else kind.from_config(thing["config"])
+    return custom.get(thing, thing) if isinstance(thing, str) else thing
+
+
+# Copies ---------------------------------------------------------------------------------------------------------------
+
+
+def parts_of(model: Model) -> tuple[Any, ...]:
+    """What put_together() makes an equal model of."""
+    classes = {type(layer).__name__: type(layer) for layer in model.layers}
+    optimizer = (model.optimizer.steps, model.optimizer.state) if model.compiled else None
+    compiled = _compile_config(model)
+    if compiled is not None:  # objects are copied as they are
+        compiled |= {"loss": model.loss, "metrics": model._scoring.plain, "weighted_metrics": model._scoring.weighted}
+    return described(model), classes, model.get_weights(), compiled, optimizer, _progress(model)
+
+
+def put_together(
+    description: Any, classes: Mapping[str, Any], weights: Sequence[Any], compiled: Any, optimizer: Any, progress: Any
+) -> Model:
+    """The inverse of parts_of()."""
+    model = revived(description, classes, "copy")
+    model.set_weights(weights)
+    _recompile(model, compiled, None)
+    if optimizer is not None:
+        model.optimizer.steps, model.optimizer.state = optimizer
+    _set_progress(model, progress)
+    return model
+
+
+def _progress(model: Model) -> dict[str, Any]:
+    """What training has to remember beside weights and the optimizer's state."""
+    rate = model.optimizer.get_config()["learning_rate"] if model.compiled else None
+    return {"learning_rate": rate if isinstance(rate, float) else None, "epochs_seen": model._epochs_seen}
+
+
+def _set_progress(model: Model, progress: Mapping[str, Any]) -> None:
+    model._epochs_seen = progress["epochs_seen"]
+    if model.compiled and progress["learning_rate"] is not None:
+        model.optimizer.learning_rate = progress["learning_rate"]

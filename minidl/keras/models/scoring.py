@@ -11,14 +11,16 @@ from minidl.keras import metrics
 from minidl.tensor import Tensor
 
 
-class Scores(Mapping[str, float]):
+class Scores(Mapping[str, Any]):
     """The figures of an epoch so far, computed when somebody looks."""
 
     def __init__(self, trackers: Mapping[str, Any]) -> None:
         self.trackers = trackers
 
-    def __getitem__(self, name: str) -> float:
-        return float(self.trackers[name].result())
+    def __getitem__(self, name: str) -> Any:
+        """A number; an array of a metric that gives one for each class or threshold."""
+        result = self.trackers[name].result()
+        return float(result) if numpy.ndim(result) == 0 else numpy.asarray(result)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.trackers)
@@ -61,6 +63,7 @@ class Scoring:
 def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
-    if isinstance(value, dict) or any(isinstance(one, list | tuple) for one in value if not isinstance(value, str)):
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if any(isinstance(one, dict | list | tuple) for one in values):
         raise NotImplementedError("compile: metrics by output are not supported; give one list of metrics")
-    return [value] if isinstance(value, str) or not isinstance(value, list | tuple) else list(value)
+    return values

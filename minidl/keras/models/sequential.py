@@ -91,7 +91,7 @@ class Sequential(Model):
         """The layers in order, without the InputLayer."""
         return list(self._stack)
 
-    def _layers_inside(self) -> Iterator[Layer]:
+    def layers_inside(self) -> Iterator[Layer]:
         return iter(self._stack)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ from minidl.keras.models.data import (
     split,
     weighted_by_class,
 )
-from minidl.keras.models.objective import Objective, as_loss, check_finite
+from minidl.keras.models.objective import Objective, as_loss, check_finite, check_not_overridden
 from minidl.keras.models.scoring import Scoring
 from minidl.modes import evaluation_mode, no_grad, training_mode
 from minidl.tensor import Tensor
@@ -57,6 +58,7 @@ class Trainer(Layer):
         """What to train with: names or objects. The last four arguments change no result, and nothing here."""
         if loss_weights is not None or isinstance(loss, list | tuple | dict):
             raise NotImplementedError("compile: several losses are not supported; train a model of one output")
+        check_not_overridden(type(self))
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss
         self._loss = None if loss is None else as_loss(loss)
@@ -144,7 +146,7 @@ class Trainer(Layer):
             if class_weight:
                 samples = weighted_by_class(samples, class_weight)
             x, y, weight = samples
-        data = make_batches("fit", x, y, weight, batch_size, steps, shuffle)
+        data = make_batches("fit", x, y, weight, batch_size, steps, shuffle, goes_on=True)
         if validation is not None:
             held_back = [validation] if is_iterable_of_batches(validation) else \
                 check_sequence("fit", "validation_data", validation)  # fmt: skip
@@ -212,8 +214,9 @@ class Trainer(Layer):
         with no_grad(), evaluation_mode():
             for done, (inputs, _, _) in enumerate(self._moved(data.epoch(0))):
                 watching.on_predict_batch_begin(done)
-                collected.append([y.numpy() for y in self._outputs(self._tensors(inputs))])
-                watching.on_predict_batch_end(done)
+                outputs = [y.numpy() for y in self._outputs(self._tensors(inputs))]
+                collected.append(outputs)
+                watching.on_predict_batch_end(done, {"outputs": outputs[0] if len(outputs) == 1 else outputs})
         if not collected:
             raise ValueError("predict: expected at least one batch, got none")
         watching.on_predict_end()
@@ -266,8 +269,11 @@ class Trainer(Layer):
                 loss, scores = objective(tensors, target, weight)
                 if not math.isfinite(loss.item()):
                     check_finite(inputs, target)
-        loss.backward()
-        self.optimizer.step(objective.trained)
+        if objective.trained:
+            loss.backward()
+            self.optimizer.step(objective.trained)
+        else:
+            warnings.warn(f"{self.name} has no weights to be trained", stacklevel=2)
         with no_grad():
             self._scoring.track(loss, target, objective.activation(scores), weight)
         return objective

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Iterable
 
+import numpy
+
 BOLD, GREEN, WHITE, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
 
 
@@ -57,7 +59,7 @@ class Progbar:
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         for name, value in values or ():
-            self._add(name, float(value), 1 if finalize else max(current - self._seen, 1), finalize)
+            self._add(name, float(numpy.mean(value)), 1 if finalize else max(current - self._seen, 1), finalize)
         self._seen = current
         now = time.monotonic()
         per_step = self._seconds_per_step(current, now)

@@ -5,6 +5,7 @@ import random
 import numpy as np
 
 import minidl.randomness
+from minidl.keras.layers.layer import restart_steps
 
 
 def set_random_seed(seed: int) -> None:
@@ -17,3 +18,4 @@ def set_random_seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     minidl.randomness.seed(seed)
+    restart_steps()

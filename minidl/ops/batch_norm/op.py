@@ -9,18 +9,18 @@ from minidl.tensor import Operand, Tensor, record
 
 
 def batch_norm(
-    x: Operand, scale: Operand, shift: Operand, eps: float = 1e-5, relu: bool = False
+    x: Operand, scale: Operand, shift: Operand, eps: float = 1e-5, relu: bool = False, least: int = 2
 ) -> tuple[Tensor, Array, Array]:
     """Give every channel mean 0 and variance 1 over the batch, then scale and shift: x (..., c) -> y (..., c).
 
     y = (x - mean) / sqrt(variance + eps) * scale + shift, with mean and variance over all axes but the last; scale and
     shift (c,). With relu=True, y = relu(that). Returns (y, mean, variance): the statistics are plain arrays (c,), the
-    variance divided by n. ValueError when a channel has fewer than two values: one value minus itself is 0, whatever
-    the network does.
+    variance divided by n. ValueError when a channel has fewer than `least` values: one value minus itself is 0,
+    whatever the network does.
     """
     x, scale, shift = operands("batch_norm", x, scale, shift)
     _check_shapes("batch_norm", "scale (c,) and shift (c,)", x, scale, shift)
-    if x.size < 2 * scale.size:
+    if x.size < least * scale.size:
         raise ValueError(f"batch_norm: expected at least two values per channel, got x {x.shape}; "
                          f"use a larger batch or image, or evaluate outside training")  # fmt: skip
     kernels = x.backend.kernels(__package__)
