@@ -10,6 +10,10 @@ from minidl.optimisers import Adam, AdamW, Descent, Momentum, Nesterov, Optimise
 from minidl.schedules import Schedule, constant, cosine, one_cycle, piecewise, warmed_up
 
 
+class UsageError(ValueError):
+    """What was asked for makes no sense, whatever the files hold."""
+
+
 @dataclass(frozen=True)
 class Rates:
     """The numbers that an optimiser is made with; momentum None: it has none."""
@@ -67,7 +71,7 @@ def make_schedule(name: str, learning_rate: float, steps: int, warmup: int | Non
     run (He et al. 2015).
     """
     if warmup is not None and warmup >= steps:
-        raise ValueError(f"expected a warmup of fewer steps than the {steps} of the whole run, got {warmup}")
+        raise UsageError(f"expected a warmup of fewer steps than the {steps} of the whole run, got {warmup}")
     if name == "cosine":
         return cosine(learning_rate, steps, warmup=min(200, steps // 10) if warmup is None else warmup)
     if name == "one-cycle":

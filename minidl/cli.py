@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from minidl.choices import OPTIMISERS, SCHEDULES, make_optimiser
+import minidl
+from minidl.choices import OPTIMISERS, SCHEDULES, UsageError, make_optimiser
 from minidl.training.diagnosis import NotFiniteError
 
 if TYPE_CHECKING:
@@ -31,19 +32,20 @@ exit codes:
   130  stopped by Ctrl-C: training finishes its step and saves first, unless Ctrl-C comes again"""
 
 
-class UsageError(ValueError):
-    """What was asked for makes no sense, whatever the files hold."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, see EXIT_CODES. With --json, the document alone goes to stdout."""
     options = _parser().parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may have any characters
     console = Console(highlight=False, stderr=getattr(options, "json", False))
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return options.command(options, console)  # type: ignore[no-any-return]
-    except (OSError, ValueError, ImportError, NotImplementedError, NotFiniteError) as error:
+    except SystemExit:  # how rich ends a program whose output nobody reads any more
+        _complain("nobody reads the output any more, so this ends; what was finished is saved")
+        return 1
+    except (OSError, ValueError, ImportError, NotImplementedError, MemoryError, NotFiniteError) as error:
         _complain("\n".join([str(error), *getattr(error, "__notes__", [])]))  # a note says in which layer
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
@@ -73,6 +75,8 @@ def _show_warning(
 def _train(options: argparse.Namespace, console: Console) -> int:
     from minidl import recipe
 
+    if "" in (options.out, options.resume, options.weights):
+        raise UsageError("expected a path, got an empty text for --out, --resume or --weights")
     given = {name: value for name, value in vars(options).items() if name not in ("command", "resume", "out", "model")}
     if options.resume is not None:
         changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
@@ -207,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="minidl", description="A deep-learning framework to read in an afternoon.",
         epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"minidl {minidl.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a network on CIFAR-10 or Digits", description=_train_text())

@@ -56,8 +56,8 @@ def read_pictures(paths: Sequence[str]) -> tuple[list[Picture], dict[str, str]]:
 def read_picture(path: str) -> Picture:
     """Turn an image file the right way up, make it RGB, cut out the square in its middle, and resize that.
 
-    An image of 32 x 32 pixels stays as it is. OSError or ValueError, which name the file, for one that is missing or
-    cannot be read; ImportError without Pillow.
+    An image of 32 x 32 pixels stays as it is; what is transparent becomes white, as viewers show it. OSError or
+    ValueError, which name the file, for one that is missing or cannot be read; ImportError without Pillow.
     """
     try:
         from PIL import Image, ImageOps
@@ -70,6 +70,9 @@ def read_picture(path: str) -> Picture:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)  # as cameras mark it
         is_deep = upright.mode[0] in "IF"  # convert() would cut off what does not fit into 8 bits
+        if upright.has_transparency_data:  # its colours may be anything where nothing is to be seen
+            rgba = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
         rgb = upright if is_deep else upright.convert("RGB")
     except Exception as error:  # of many kinds: each format's reader has its own
         raise ValueError(f"{path}: not an image that can be read: {error}") from None

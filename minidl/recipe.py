@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import shlex
 from collections.abc import Callable
@@ -90,6 +91,9 @@ class Settings:
             raise ValueError(f"expected momentum from 0 to below 1, got {self.momentum}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"expected clip_norm above 0, got {self.clip_norm}")
+        for name in ("learning_rate", "weight_decay", "clip_norm"):
+            if getattr(self, name) == math.inf:
+                raise ValueError(f"expected {name} to be finite, got inf")
         if self.momentum is not None and OPTIMISERS[self.optimiser].momentum is None:
             raise ValueError(f"momentum is for the optimisers momentum and nesterov; {self.optimiser} has none to set")
         if self.warmup is not None and self.schedule == "one-cycle":
@@ -185,7 +189,7 @@ def _run(folder: RunFolder, training: Training, train_data: Any, console: Consol
     some_images = to_float(train_data.images[:32])
     with ProgressDisplay(console) as progress, StopOnInterrupt() as interrupt:
         watch = WatchSignal(some_images, say(console, style="bold yellow"))
-        training.run([interrupt, progress, watch, KeepRunFolder(folder)])
+        training.run([interrupt, KeepRunFolder(folder), progress, watch])  # what is printed has been saved
     if training.position.epoch < training.epochs:
         say(console)(f"Stopped and saved. Go on with:  minidl train --resume {shlex.quote(str(folder.path))}")
         return False

@@ -24,7 +24,9 @@ FAILED = [  # whatever was asked for made sense, but the files do not
     (["train", "tiny", "--data", "cifar10"], "CIFAR-10 is not here: no answer: connection refused"),
     ([*RUN, "--out", "run"], "run holds a run already"),
     ([*RUN, "--weights", "nowhere"], "nowhere: no checkpoint there"),
-    ([*RUN, "--warmup", "8"], "expected a warmup of fewer steps than the 8 of the whole run, got 8"),
+    ([*RUN, "--out", "notes.txt"], "notes.txt is a file: name a folder with --out"),
+    (["export", "tiny", "--format", "keras", "--out", "empty.weights.h5"], "expected the name of a file, got a folder"),
+    (["summary", "mlp", "--input-shape", "1000000", "1000000", "3"], "Unable to allocate"),
     (["train", "--resume", "nowhere"], "nowhere holds no run: expected a file config.json in it"),
     (["evaluate", "nowhere"], "nowhere holds no run: expected a file config.json in it"),
     (["predict", "nowhere", "x.png"], "nowhere: expected a run folder or a checkpoint in one, found nothing there"),
@@ -35,6 +37,11 @@ FAILED = [  # whatever was asked for made sense, but the files do not
 WRONG = [
     (["train"], "expected a model to train: one of article_flux, "),
     (["train", "vgg12"], "unknown model 'vgg12': choose one of article_flux, "),
+    ([*RUN, "--warmup", "8"], "expected a warmup of fewer steps than the 8 of the whole run, got 8"),
+    (["train", "tiny", "--clip-norm", "inf"], "expected clip_norm to be finite, got inf"),
+    (["train", "tiny", "--learning-rate", "inf"], "expected learning_rate to be finite, got inf"),
+    (["train", "tiny", "--out", ""], "got an empty text for --out"),
+    (["export", "nope", "--format", "keras", "--out", "m.weights.h5"], "is neither a run folder nor a model"),
     (["train", "tiny", "--seed", "-1"], "expected seed of at least 0, got -1"),
     (["train", "tiny", "--epochs", "0"], "expected epochs of at least 1, got 0"),
     (["train", "tiny", "--clip-norm", "0"], "expected clip_norm above 0, got 0.0"),
@@ -60,6 +67,8 @@ def _a_run(tiny_runs, finished_run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checks, "run_checks", lambda backend: iter([Result("add", backend, 1e-9, 1e-9)]))
     shutil.copytree(finished_run, tmp_path / "run")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.weights.h5").mkdir()
+    (tmp_path / "notes.txt").touch()
     capsys.readouterr()
 
 
@@ -78,7 +87,12 @@ def test_failed(tmp_path, capsys, arguments, message):
     assert said.startswith("minidl: ")
     assert message in said
     assert "Traceback" not in said
-    assert {path.name for path in tmp_path.iterdir()} - {"cache"} == {"empty", "run"}  # an error leaves no folder
+    assert {path.name for path in tmp_path.iterdir()} - {"cache"} == {
+        "empty",
+        "empty.weights.h5",
+        "notes.txt",
+        "run",
+    }  # an error leaves no folder
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=joined)
@@ -144,3 +158,24 @@ def test_help_tells_of_them(capsys):
     lines = capsys.readouterr().out.splitlines()
     told = lines[lines.index("exit codes:") + 1 :]
     assert [line.split()[0] for line in told if line] == ["0", "1", "2", "130"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pipe that can be closed")
+def test_when_nobody_reads_any_more_what_was_finished_is_saved(tmp_path):
+    code = "import sys; from minidl.cli import main; sys.exit(main())"
+    arguments = ["train", "mlp", "--data", "digits", "--limit", "32", "--epochs", "2", "--out", "pipe"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()  # where the data are from
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert "nobody reads the output any more" in said
+    assert "Traceback" not in said
+    assert len((tmp_path / "pipe" / "history.csv").read_text().splitlines()) == 2  # the epoch whose line was not read

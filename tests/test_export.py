@@ -79,3 +79,10 @@ def test_an_error_is_one_message_and_leaves_no_file(tmp_path, capsys, arguments,
     assert cli.main(["export", *arguments]) == 1
     assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("out", ["run/checkpoint.safetensors", "run/../run/checkpoint.safetensors"])
+def test_the_files_of_a_run_are_not_overwritten(capsys, out):
+    assert cli.main(["export", "run", "--format", "torchvision", "--out", out]) == 2
+    assert "is a file of a run, which would be lost" in capsys.readouterr().err
+    trained()

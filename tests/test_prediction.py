@@ -81,6 +81,16 @@ def test_an_image_is_turned_as_its_camera_says(tmp_path):
     assert (seen.pixels[:, :16] == 0).all()
 
 
+def test_what_is_transparent_becomes_white(tmp_path):
+    pixels = np.zeros((32, 32, 4), np.uint8)  # black, whether seen or not
+    pixels[8:24, 8:24, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "figure.png")
+    seen = read_picture(str(tmp_path / "figure.png")).pixels
+    assert (seen[8:24, 8:24] == 0).all()
+    seen[8:24, 8:24] = 255
+    assert (seen == 255).all()
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1", "CMYK"])
 def test_everything_becomes_red_green_and_blue(tmp_path, mode):
     path = save(photo(40, 50, mode), tmp_path / ("image.tif" if mode == "CMYK" else "image.png"))

@@ -24,6 +24,7 @@ from minidl.interchange.keras_files import (
     read_weights_h5,
     write_weights_h5,
 )
+from minidl.interchange.shared import shared_once
 from minidl.layers import BatchNorm, Chain, Conv, ConvTranspose, Dense, GroupNorm, Layer, LayerNorm
 from minidl.layers.layer import check_same, name_of
 from minidl.tensor import Tensor
@@ -69,8 +70,8 @@ def load_keras_weights(path: str | Path, model: Chain, names: Sequence[str] | No
             _check_epsilon(config, dict(_named_layers(model, names)))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    ours = {id(x): array for name, tensors in places.items() for x, array in zip(tensors, came[name], strict=True)}
-    model.load({name: ours[id(x)] for name, x in model.tensors().items()})
+    pairs = [(name, x, array) for name, tensors in places.items() for x, array in zip(tensors, came[name], strict=True)]
+    model.load(shared_once(str(path), model, pairs))
 
 
 def _places(model: Chain, names: Sequence[str] | None) -> dict[str, list[Tensor]]:

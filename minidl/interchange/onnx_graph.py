@@ -51,8 +51,12 @@ class Graph:
         return name
 
     def constant(self, name: str, array: Array) -> str:
-        """Add numbers to the file, once for each name."""
-        self.constants[name] = self.onnx.numpy_helper.from_array(numpy.ascontiguousarray(array), name)
+        """Add numbers to the file, once; other numbers, or of another shape, get another name. Returns the name."""
+        made = self.onnx.numpy_helper.from_array(numpy.ascontiguousarray(array), name)
+        there = self.constants.get(name)
+        if there is not None and (there.dims, there.raw_data) != (made.dims, made.raw_data):
+            return self.constant(f"{name}_{len(self.constants)}", array)
+        self.constants[name] = made
         return name
 
     def weight(self, x: Tensor, axes: Sequence[int] | None = None) -> str:

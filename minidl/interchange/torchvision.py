@@ -26,6 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from minidl.backend import Array
 from minidl.functions import flatten, identity
+from minidl.interchange.shared import shared_once
 from minidl.layers import (
     AdaptiveMeanPool,
     BatchNorm,
@@ -80,8 +81,8 @@ def load_torchvision(path: str | Path, model: Chain, input_shape: Sequence[int] 
                          f"{error}") from None  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    ours = {id(slot.tensor): slot.ours(came[name]) for name, slot in slots.items()}
-    model.load({name: ours[id(x)] for name, x in model.tensors().items()})
+    pairs = [(name, slot.tensor, slot.ours(came[name])) for name, slot in slots.items()]
+    model.load(shared_once(str(path), model, pairs))
 
 
 def torchvision_names(model: Chain) -> dict[str, Layer]:

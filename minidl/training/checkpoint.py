@@ -85,6 +85,8 @@ def checkpoint_memory(path: str | Path) -> dict[str, Any]:
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a temporary file beside `path`, and rename it when it has safely reached the disk."""
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected the name of a file, got a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

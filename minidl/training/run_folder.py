@@ -23,6 +23,7 @@ from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, repla
 from minidl.training.loop import Position, Totals
 
 CHECKPOINT = "checkpoint.safetensors"
+RUN_FILES = (CHECKPOINT, "config.json", "history.csv", "curves.png")
 History = list[dict[str, float]]
 
 
@@ -36,6 +37,8 @@ class RunFolder:
     def create(cls, path: str | Path) -> "RunFolder":
         """A new folder, made with its first file; FileExistsError when there is a run in it already."""
         folder = cls(path)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise FileExistsError(f"{path} is a file: name a folder with --out")
         if (folder.path / "config.json").exists():
             raise FileExistsError(
                 f"{path} holds a run already: go on with --resume {path}, or name another folder with --out"

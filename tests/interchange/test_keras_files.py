@@ -39,6 +39,19 @@ from minidl.interchange import (
 h5py = pytest.importorskip("h5py")
 
 
+def test_one_layer_at_two_places_has_one_set_of_weights(tmp_path):
+    twice, apart = Dense(4, 4), Chain(flatten, Dense(4, 4), relu, Dense(4, 4))
+    path = tmp_path / "two.weights.h5"
+    save_keras_weights(path, apart)
+    before = twice.weight.numpy().copy()
+    with pytest.raises(ValueError, match="dense and dense_1 hold different numbers, and are one layer"):
+        load_keras_weights(path, Chain(flatten, twice, relu, twice))
+    np.testing.assert_array_equal(twice.weight.numpy(), before)
+    save_keras_weights(path, Chain(flatten, apart[1], relu, apart[1]))
+    load_keras_weights(path, Chain(flatten, twice, relu, twice))
+    np.testing.assert_array_equal(twice.weight.numpy(), apart[1].weight.numpy())
+
+
 def network():
     inner = Chain(Conv((2, 2), (4, 5), bias=False), GroupNorm(5, 1))
     return Chain(

@@ -130,6 +130,13 @@ def test_onnx_runtime_computes_the_same(tmp_path, name, make, shape):
     assert_runtime_agrees(path, model, np.random.default_rng(1).standard_normal(shape, np.float32))
 
 
+def test_one_norm_behind_images_and_behind_rows(tmp_path):
+    norm = GroupNorm(4, 2)
+    model, path = random_weights(Chain(norm, GlobalMeanPool(), flatten, norm)), tmp_path / "model.onnx"
+    export_onnx(path, model, (1, 5, 5, 4))
+    assert_runtime_agrees(path, model, np.random.default_rng(1).random((2, 5, 5, 4), np.float32))
+
+
 def test_vgg11(tmp_path):
     """Drawn as for training: the running statistics change what comes out, but do not let it explode."""
     model, path = vgg11(), tmp_path / "vgg11.onnx"
