@@ -63,20 +63,22 @@ def test_a_model_without_a_run(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
         (
             ["nowhere", "--format", "onnx", "--out", "a.onnx"],
+            2,
             "'nowhere' is neither a run folder nor a model: expected a",
         ),
         (
             ["run", "--format", "keras", "--out", "a.h5"],
+            1,
             "a.h5: Keras loads weights only from files called NAME.weights.h5",
         ),
     ],
 )
-def test_an_error_is_one_message_and_leaves_no_file(tmp_path, capsys, arguments, message):
-    assert cli.main(["export", *arguments]) == 1
+def test_an_error_is_one_message_and_leaves_no_file(tmp_path, capsys, arguments, code, message):
+    assert cli.main(["export", *arguments]) == code
     assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 

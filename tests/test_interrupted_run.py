@@ -70,11 +70,11 @@ def test_an_interrupted_run_saves_and_prints_how_to_go_on(tmp_path, never_stoppe
 @pytest.mark.parametrize(
     ("step", "checkpoint_every", "first"),
     [
-        (EPOCH + 3, 0.0, EPOCH + 3),  # killed before its checkpoint was written, so with the one of the step before
+        (EPOCH + 3, 0.0, EPOCH + 4),  # killed when its checkpoint had just been written
         (EPOCH + 3, 300.0, EPOCH + 1),
         (3, 300.0, 1),
     ],
-    ids=["checkpoint of the step before", "checkpoint of the epoch before", "no checkpoint yet"],
+    ids=["checkpoint of this step", "checkpoint of the epoch before", "no checkpoint yet"],
 )
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, never_stopped, step, checkpoint_every, first):
     code, _ = command(*RUN, str(tmp_path), send=f"SIGKILL {step}", checkpoint_every=checkpoint_every)

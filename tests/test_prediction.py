@@ -85,7 +85,7 @@ def test_what_is_transparent_becomes_white(tmp_path):
     pixels = np.zeros((32, 32, 4), np.uint8)  # black, whether seen or not
     pixels[8:24, 8:24, 3] = 255
     Image.fromarray(pixels).save(tmp_path / "figure.png")
-    seen = read_picture(str(tmp_path / "figure.png")).pixels
+    seen = read_picture(str(tmp_path / "figure.png")).pixels.copy()
     assert (seen[8:24, 8:24] == 0).all()
     seen[8:24, 8:24] = 255
     assert (seen == 255).all()
