@@ -31,12 +31,7 @@ class Upsample(Layer):
         (x,) = operands("Upsample", x)
         if x.ndim != 4:
             raise ValueError(f"Upsample: expected images (n, h, w, c), got {x.shape}")
-        return self._repeated(x) if self.mode == "nearest" else self._drawn(x)
-
-    def _repeated(self, x: Tensor) -> Tensor:
-        n, h, w, c = x.shape
-        blocks = broadcast_to(x.reshape(n, h, 1, w, 1, c), (n, h, self.scale, w, self.scale, c))
-        return blocks.reshape(n, h * self.scale, w * self.scale, c)
+        return repeated(x, self.scale, self.scale) if self.mode == "nearest" else self._drawn(x)
 
     def _drawn(self, x: Tensor) -> Tensor:
         """Along the height, then along the width: each a product with a matrix of two numbers a row."""
@@ -47,6 +42,13 @@ class Upsample(Layer):
 
     def code(self) -> str:
         return f"Upsample({arguments(self.scale, mode=(self.mode, 'nearest'))})"
+
+
+def repeated(x: Tensor, high: int, wide: int) -> Tensor:
+    """Each pixel of images (n, h, w, c) as a block of high x wide."""
+    n, h, w, c = x.shape
+    blocks = broadcast_to(x.reshape(n, h, 1, w, 1, c), (n, h, high, w, wide, c))
+    return blocks.reshape(n, h * high, w * wide, c)
 
 
 def _line(size: int, scale: int, dtype: Any) -> Any:

@@ -62,8 +62,8 @@ def make_windows(op: str, size: Sizes, stride: Sizes = 1, pad: Sizes = 0, dilati
     """
     top_bottom_left_right = _pads(op, pad)
     return Windows(
-        *_pair(op, "window", size, 1), *_pair(op, "stride", stride, 1),
-        *top_bottom_left_right, *_pair(op, "dilation", dilation, 1),
+        *pair(op, "window", size, 1), *pair(op, "stride", stride, 1),
+        *top_bottom_left_right, *pair(op, "dilation", dilation, 1),
     )  # fmt: skip
 
 
@@ -77,16 +77,17 @@ def check_fits(op: str, windows: Windows, h: int, w: int) -> None:
                          f"use a larger image, more padding or a smaller window")  # fmt: skip
 
 
-def _pair(op: str, name: str, value: Sizes, least: int) -> tuple[int, int]:
-    pair = tuple(value) if isinstance(value, Iterable) else (value, value)
-    if len(pair) != 2 or not all(is_whole_number(size) and size >= least for size in pair):
+def pair(op: str, name: str, value: Sizes, least: int) -> tuple[int, int]:
+    """One number for both axes, or one for each; ValueError that names `op` and the argument."""
+    both = tuple(value) if isinstance(value, Iterable) else (value, value)
+    if len(both) != 2 or not all(is_whole_number(size) and size >= least for size in both):
         raise ValueError(f"{op}: expected {name} to be a whole number from {least} or a pair of them, got {value!r}")
-    return int(pair[0]), int(pair[1])
+    return int(both[0]), int(both[1])
 
 
 def _pads(op: str, pad: Sizes) -> tuple[int, int, int, int]:
     if not isinstance(pad, Iterable) or len(pad) == 2:
-        height, width = _pair(op, "pad", pad, 0)
+        height, width = pair(op, "pad", pad, 0)
         return height, height, width, width
     sides = tuple(pad)
     if len(sides) != 4 or not all(is_whole_number(size) and size >= 0 for size in sides):

@@ -46,7 +46,7 @@ def rows_of(module):
 
 MINIDLS = {  # how layers and models work with each other here; Keras has no such methods
     "class_name", "layers_inside", "load_state", "make", "named_parts", "named_weights", "own_weights", "parts",
-    "penalties", "save_state", "weights_by_place",
+    "penalties", "placed_weights", "save_state", "weights_by_place",
 }  # fmt: skip
 
 

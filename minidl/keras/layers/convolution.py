@@ -12,13 +12,13 @@ from minidl.keras.layers.windows import (
     check_padding,
     images_shape,
     padded_to_same,
-    pair,
     same_padding,
     windows_shape,
 )
 from minidl.keras.symbolic import Shape
 from minidl.layers import Conv, ConvTranspose
 from minidl.ops.conv2d.op import conv2d
+from minidl.ops.windows import pair
 from minidl.tensor import Tensor
 
 
@@ -53,8 +53,8 @@ class _Convolution(KernelLayer):
         kind = type(self).__name__
         check_channels_last(kind, data_format)
         self.filters, self.groups = filters, groups
-        self.kernel_size, self.strides = pair(kind, "kernel_size", kernel_size), pair(kind, "strides", strides)
-        self.dilation_rate = pair(kind, "dilation_rate", dilation_rate)
+        self.kernel_size, self.strides = pair(kind, "kernel_size", kernel_size, 1), pair(kind, "strides", strides, 1)
+        self.dilation_rate = pair(kind, "dilation_rate", dilation_rate, 1)
         self.padding, self.data_format = check_padding(kind, padding), "channels_last"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from minidl import layers as minidl_layers
 from minidl.keras import activations, initializers, regularizers
 from minidl.keras.layers.kernel_layer import KernelLayer
-from minidl.keras.layers.layer import Layer, Part
+from minidl.keras.layers.layer import Part, SameShape
 from minidl.keras.layers.windows import check_channels_last, images_shape
 from minidl.keras.symbolic import Shape
 from minidl.modes import training_step
@@ -58,7 +58,7 @@ class Dense(KernelLayer):
         return (*input_shape[:-1], self.units)
 
 
-class _SameShape(Layer):
+class _WithoutWeights(SameShape):
     """A layer without weights that leaves the shape as it is."""
 
     def make(self, shape: Shape) -> tuple[list[Part], dict[str, Tensor]]:
@@ -67,11 +67,8 @@ class _SameShape(Layer):
     def functions(self) -> list[Part]:
         raise NotImplementedError
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
-
-class Activation(_SameShape):
+class Activation(_WithoutWeights):
     """A function by itself: Activation("relu")."""
 
     configured = ("activation",)
@@ -84,7 +81,7 @@ class Activation(_SameShape):
         return [] if self.activation is identity else [self.activation]
 
 
-class ReLU(_SameShape):
+class ReLU(_WithoutWeights):
     """max(x, 0); with max_value, negative_slope and threshold as activations.relu has them."""
 
     configured = ("max_value", "negative_slope", "threshold")
@@ -101,7 +98,7 @@ class ReLU(_SameShape):
         return [lambda x: activations.relu(x, self.negative_slope, self.max_value, self.threshold)]
 
 
-class LeakyReLU(_SameShape):
+class LeakyReLU(_WithoutWeights):
     """x for x > 0, else negative_slope * x."""
 
     configured = ("negative_slope",)
@@ -114,7 +111,7 @@ class LeakyReLU(_SameShape):
         return [lambda x: leakyrelu(x, self.negative_slope)]
 
 
-class ELU(_SameShape):
+class ELU(_WithoutWeights):
     """x for x > 0, else alpha * (e ** x - 1)."""
 
     configured = ("alpha",)
@@ -127,7 +124,7 @@ class ELU(_SameShape):
         return [lambda x: activations.elu(x, self.alpha)]
 
 
-class PReLU(Layer):
+class PReLU(SameShape):
     """x for x > 0, else alpha * x with an alpha for each feature, which is trained (He et al. 2015)."""
 
     configured = ("alpha_initializer", "alpha_regularizer", "shared_axes")
@@ -149,11 +146,8 @@ class PReLU(Layer):
         alpha = Tensor(self.alpha_initializer(tuple(sizes)), requires_grad=True)
         return [lambda x: where(x > 0, x, alpha * x)], {"alpha": alpha}
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
-
-class Softmax(_SameShape):
+class Softmax(_WithoutWeights):
     """Probabilities of scores along the last axis."""
 
     configured = ("axis",)
@@ -168,7 +162,7 @@ class Softmax(_SameShape):
         return [softmax]
 
 
-class Dropout(_SameShape):
+class Dropout(_WithoutWeights):
     """In training, set each number to 0 with probability `rate` and divide the others by 1 - rate.
 
     The masks follow utils.set_random_seed(); `seed` is kept and does not change them.
@@ -187,7 +181,7 @@ class Dropout(_SameShape):
         return [minidl_layers.Dropout(self.rate)]
 
 
-class SpatialDropout2D(_SameShape):
+class SpatialDropout2D(_WithoutWeights):
     """Dropout that sets whole channels of an image to 0 (Tompson et al. 2014)."""
 
     configured = ("rate", "seed", "data_format")

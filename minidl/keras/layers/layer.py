@@ -213,6 +213,13 @@ class Layer(Weighted):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
+class SameShape(Layer):
+    """A layer that leaves the shape as it is."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
 def _arguments(cls: type, given: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call of the class by name; none for a call that __init__() is going to refuse."""
     rules = signature(cls.__init__)  # type: ignore[misc]

@@ -6,12 +6,12 @@ from typing import Any
 
 from minidl import layers as minidl_layers
 from minidl.keras import initializers, regularizers
-from minidl.keras.layers.layer import Layer, Part
+from minidl.keras.layers.layer import Part, SameShape
 from minidl.keras.symbolic import Shape
 from minidl.tensor import Tensor
 
 
-class _Normalization(Layer):
+class _Normalization(SameShape):
     """gamma and beta, which all of them have."""
 
     configured: tuple[str, ...] = (
@@ -52,9 +52,6 @@ class _Normalization(Layer):
                 x.array = initializer(x.shape)
                 weights[name] = x
         return weights
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
 
 class BatchNormalization(_Normalization):

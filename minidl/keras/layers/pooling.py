@@ -14,7 +14,6 @@ from minidl.keras.layers.windows import (
     check_padding,
     images_shape,
     padded_to_same,
-    pair,
     windows_shape,
 )
 from minidl.keras.symbolic import Shape
@@ -22,6 +21,7 @@ from minidl.layers import MaxPool, MeanPool
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
 from minidl.ops.reductions import max, mean
+from minidl.ops.windows import pair
 from minidl.tensor import Tensor
 
 
@@ -35,8 +35,8 @@ class _Pooling(Layer):
         super().__init__(**kwargs)
         kind = type(self).__name__
         check_channels_last(kind, data_format)
-        self.pool_size = pair(kind, "pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else pair(kind, "strides", strides)
+        self.pool_size = pair(kind, "pool_size", pool_size, 1)
+        self.strides = self.pool_size if strides is None else pair(kind, "strides", strides, 1)
         self.padding, self.data_format = check_padding(kind, padding), "channels_last"
 
     def make(self, shape: Shape) -> tuple[list[Part], dict[str, Tensor]]:

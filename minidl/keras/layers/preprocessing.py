@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from minidl.keras.layers.layer import Layer, Part
+from minidl.keras.layers.layer import Part, SameShape
 from minidl.keras.layers.normalisation import only_axis
 from minidl.keras.layers.windows import check_channels_last, images_shape
 from minidl.keras.symbolic import Shape
@@ -18,7 +18,7 @@ from minidl.randomness import current_seed
 from minidl.tensor import Tensor
 
 
-class Rescaling(Layer):
+class Rescaling(SameShape):
     """x * scale + offset: Rescaling(1 / 255) brings pixels into 0...1."""
 
     configured = ("scale", "offset")
@@ -34,11 +34,8 @@ class Rescaling(Layer):
         scale, offset = (Tensor(numpy.asarray(value, x.dtype), x.backend) for value in (self.scale, self.offset))
         return x * scale + offset
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
-
-class Normalization(Layer):
+class Normalization(SameShape):
     """(x - mean) / sqrt(variance), for given numbers or those of data: adapt(data). Each channel by itself."""
 
     configured = ("axis", "mean", "variance", "invert")
@@ -83,11 +80,8 @@ class Normalization(Layer):
         width = maximum(variance.sqrt(), float(numpy.finfo(x.dtype).eps))
         return x * width + mean if self.invert else (x - mean) / width
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
-
-class _Random(Layer):
+class _Random(SameShape):
     """Changes images in training. What is drawn follows utils.set_random_seed() and the step; `seed` adds to it."""
 
     seed: int | None
@@ -134,9 +128,6 @@ class RandomFlip(_Random):
                 chosen = generator.random((x.shape[0], 1, 1, 1)) < 0.5
                 x = where(x.backend.asarray(chosen), getitem(x, key), x)
         return x
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
 
 class RandomCrop(_Random):
@@ -195,6 +186,3 @@ class RandomBrightness(_Random):
         least, most = self.factor
         added = generator.uniform(least, most, (x.shape[0], 1, 1, 1)) * (high - low)
         return clip(x + Tensor(added.astype(x.dtype), x.backend), low, high)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidl.keras.layers.layer import Layer, Part
-from minidl.keras.layers.windows import check_channels_last, images_shape, pair
+from minidl.keras.layers.windows import check_channels_last, images_shape
 from minidl.keras.symbolic import Shape
-from minidl.layers import Upsample
+from minidl.layers.upsampling import repeated
 from minidl.operands import is_whole_number
-from minidl.ops.shaping import broadcast_to, flatten, getitem, scatter
+from minidl.ops.shaping import flatten, getitem, scatter
+from minidl.ops.windows import pair
 from minidl.tensor import Tensor
 
 Sides = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right)
@@ -151,16 +152,11 @@ class UpSampling2D(_NoWeights):
         if interpolation != "nearest":
             raise NotImplementedError(f"UpSampling2D: interpolation {interpolation!r} is not supported; use 'nearest' "
                                       f"or Conv2DTranspose, which can learn it")  # fmt: skip
-        self.size, self.interpolation = pair("UpSampling2D", "size", size), interpolation
+        self.size, self.interpolation = pair("UpSampling2D", "size", size, 1), interpolation
         self.data_format = "channels_last"
 
     def function(self, x: Tensor) -> Tensor:
-        if self.size[0] == self.size[1]:
-            return Upsample(self.size[0])(x)
-        n, h, w, channels = x.shape
-        high, wide = self.size
-        blocks = broadcast_to(x.reshape(n, h, 1, w, 1, channels), (n, h, high, w, wide, channels))
-        return blocks.reshape(n, h * high, w * wide, channels)
+        return repeated(x, *self.size)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes = images_shape(self.name, input_shape)[:2]

@@ -73,6 +73,10 @@ class Weighted:
             found |= layer._placed(f"{place}/layers/{name}" if place else name, seen)
         return found
 
+    def placed_weights(self) -> dict[str, Tensor]:
+        """Every weight by place and name: "conv2d_1/kernel"."""
+        return {f"{place}/{name}": x for place, own in self.weights_by_place().items() for name, x in own.items()}
+
     def class_name(self) -> str:
         """What Keras's files call the class."""
         return type(self).__name__

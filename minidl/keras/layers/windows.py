@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from minidl.keras.symbolic import Shape
-from minidl.operands import is_whole_number
+from minidl.ops.windows import output_size as positions
 from minidl.tensor import Tensor
 
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]  # top, bottom, left, right
-
-
-def pair(layer: str, name: str, value: int | Sequence[int]) -> Pair:
-    """One number for both axes, or one for each."""
-    both = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(both) != 2 or not all(is_whole_number(size) and size >= 1 for size in both):
-        raise ValueError(f"{layer}: expected {name} to be a whole number from 1 or a pair of them, got {value!r}")
-    return int(both[0]), int(both[1])
 
 
 def check_padding(layer: str, padding: str) -> str:
@@ -44,7 +36,7 @@ def output_size(size: int | None, taps: int, stride: int, padding: str, dilation
     """How many positions a window takes along one axis."""
     if size is None:
         return None
-    return -(-size // stride) if padding == "same" else (size - dilation * (taps - 1) - 1) // stride + 1
+    return -(-size // stride) if padding == "same" else positions(size, taps, stride, 0, 0, dilation)
 
 
 def windows_shape(layer: str, shape: Shape, size: Pair, strides: Pair, padding: str, dilation: Pair = (1, 1)) -> Shape:

@@ -30,7 +30,7 @@ class Objective:
 
     def __init__(self, model: Any) -> None:
         self.model, self.penalties = model, model.penalties()
-        weights = {f"{place}/{name}": x for place, own in model.weights_by_place().items() for name, x in own.items()}
+        weights = model.placed_weights()
         self.trained = {name: x for name, x in weights.items() if x.requires_grad}
         self.others = [x for x in weights.values() if not x.requires_grad]
         self.forward: Callable[[list[Tensor]], list[Tensor]] = model._outputs

@@ -36,15 +36,10 @@ class Weights(MinidlLayer):
     """A model's weights as minidl's checkpoints take them, by place: "conv2d_1/kernel"."""
 
     def __init__(self, model: Model) -> None:
-        self.named = weights_by_place(model)
+        self.named = model.placed_weights()
 
     def tensors(self) -> dict[str, Tensor]:
         return self.named
-
-
-def weights_by_place(model: Model) -> dict[str, Tensor]:
-    """Every weight, as "conv2d_1/kernel"."""
-    return {f"{place}/{name}": x for place, own in model.weights_by_place().items() for name, x in own.items()}
 
 
 # Whole models ---------------------------------------------------------------------------------------------------------
