@@ -201,6 +201,24 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     return 1 if failures else 0
 
 
+def _explain(options: argparse.Namespace, console: Console) -> int:
+    from minidl.explain.atlas.atlas import TOPICS, explain
+
+    if options.topic not in (*TOPICS, *TOPICS.values()):
+        raise UsageError(f"nothing is known of {options.topic!r}: choose one of {', '.join(TOPICS)}")
+    page = explain(options.topic, options.benchmarks)
+    console.print(str(page.save(options.out or f"{options.topic}.html")), markup=False, soft_wrap=True)
+    return 0
+
+
+def _atlas(options: argparse.Namespace, console: Console) -> int:
+    from minidl.explain.atlas.atlas import build_atlas
+    from minidl.recipe import say
+
+    build_atlas(options.out, options.benchmarks, say(console))
+    return 0
+
+
 def _verdict(result: Result) -> str:
     errors = (result.first_order, result.second_order)
     return "  ".join("[red]wrong[/]" if error is None else f"{error:.0e}" for error in errors)
@@ -280,6 +298,22 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     check.add_argument("--backend", action="append", choices=BACKENDS, help="(reference and cpu)")
 
+    explain = commands.add_parser("explain", help="a page that shows how a layer works", description=_explain_text())
+    explain.set_defaults(command=_explain)
+    explain.add_argument("topic", metavar="TOPIC", help="such as conv, maxpool, batchnorm, momentum")
+    explain.add_argument("--out", metavar="FILE", help="the page (TOPIC.html)")
+
+    atlas = commands.add_parser("atlas", help="the pages of all layers, and an index of them")
+    atlas.set_defaults(command=_atlas)
+    atlas.add_argument("--out", default="atlas", metavar="DIR", help="the folder of the pages (atlas)")
+
+    for command in (explain, atlas):
+        command.add_argument(
+            "--benchmarks",
+            type=Path,
+            metavar="FILE",
+            help="results.json of python -m benchmarks (that of the checkout)",
+        )
     for command in (evaluate, predict):
         command.add_argument("--backend", choices=BACKENDS, help="which kernels run (those of the run)")
     for command in (evaluate, predict, summary, list_devices, check):
@@ -295,6 +329,13 @@ def _rates() -> str:
 
 def _train_text() -> str:
     return "Train MODEL. Ctrl-C finishes the step and saves; --resume goes on as if nothing had happened."
+
+
+def _explain_text() -> str:
+    return (
+        "Write a page on TOPIC: the idea, the formula, an interactive figure, the gradient, the code of the three tiers "
+        "side by side, its checks and times, and common mistakes. One file that needs only a browser."
+    )
 
 
 def _predict_text() -> str:

@@ -1,0 +1,55 @@
+"""What `python -m benchmarks` measured of an op, where its file is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import minidl
+from minidl.explain.markup import table
+
+CHECKOUT_RESULTS = Path(minidl.__file__).parents[1] / "docs" / "benchmarks" / "results.json"
+PEERS = {"pytorch": "PyTorch", "pytorch-channels-last": "PyTorch, channels last", "keras": "Keras"}
+
+
+def benchmark(path: Path | None, content: str) -> str:
+    """A table of the cases of one subject, such as "layers"; a sentence where nothing was measured."""
+    subject, path = content.strip(), path or CHECKOUT_RESULTS
+    if not path.is_file():
+        return (f'<p class="quiet">No measurements against PyTorch and Keras are here: <code>python -m benchmarks '
+                f"{subject}</code> in a checkout makes them.</p>")  # fmt: skip
+    session = _newest(json.loads(path.read_text(encoding="utf-8"))["sessions"], subject)
+    if session is None:
+        return f'<p class="quiet">{path.name} holds no measurements of {subject}.</p>'
+    measured = [one for one in session["measurements"] if one["subject"] == subject]
+    peers = [peer for peer in PEERS if any(peer in one["values"] for one in measured)]
+    rows = [[_name(one["case"]), _time(one, "minidl"), *(_against(one, peer) for peer in peers)] for one in measured]
+    machine = session["machine"]
+    caption = (f"Measured on {session['started'][:10]}, taking turns, {machine['cpu']}, {machine['cores']} cores; in "
+               "brackets how many times as long as minidl.")  # fmt: skip
+    return table(["", "minidl", *(PEERS[peer] for peer in peers)], rows, caption)
+
+
+def _newest(sessions: list[dict[str, Any]], subject: str) -> dict[str, Any] | None:
+    having = [one for one in sessions if any(measured["subject"] == subject for measured in one["measurements"])]
+    return max(having, key=lambda one: str(one["started"]), default=None)
+
+
+def _name(case: dict[str, Any]) -> str:
+    layer = case["layer"]
+    return f"{layer['batch']} images of {layer['pixels']} × {layer['pixels']}, {layer['inputs']} → {layer['outputs']} channels, {case['direction']}"  # noqa: E501
+
+
+def _time(one: dict[str, Any], peer: str) -> str:
+    return f"{median(map(median, one['values'][peer])) * 1000:.3g} ms"
+
+
+def _against(one: dict[str, Any], peer: str) -> str:
+    """The peer's time, and the median of the ratios of its rounds to minidl's."""
+    if peer not in one["values"]:
+        return ""
+    rounds = zip(one["values"][peer], one["values"]["minidl"], strict=True)
+    ratio = median(median(its) / median(ours) for its, ours in rounds)
+    return f"{_time(one, peer)} ({ratio:.2f})"
