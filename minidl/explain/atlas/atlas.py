@@ -24,7 +24,7 @@ TOPICS = {
 }
 
 
-def explain(topic: str, benchmarks: Path | None = None) -> Page:
+def explain_topic(topic: str, benchmarks: Path | None = None) -> Page:
     """The page of a topic, or of an op by the name of its folder. ValueError when there is no such page.
 
     benchmarks: results.json of `python -m benchmarks`; by default that of the checkout, where there is one.
