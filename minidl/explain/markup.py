@@ -81,7 +81,7 @@ def number(value: float, digits: int = 4) -> str:
 @cache
 def highlighting_style() -> str:
     """The colours of code: for each kind of word one on light and one on dark ground, as the browser asks for."""
-    light, dark = dict(get_style_by_name("default")), dict(get_style_by_name("github-dark"))
+    light, dark = dict(get_style_by_name("xcode")), dict(get_style_by_name("github-dark"))
     rules = []
     for kind, name in HtmlFormatter().ttype2class.items():
         day, night = light.get(kind), dark.get(kind)
