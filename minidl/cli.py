@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"minidl {minidl.__version__}")
-    verbs = parser.add_verbs(title="commands", required=True, metavar="COMMAND")
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     train = verbs.add_parser("train", help="train a network on CIFAR-10 or Digits", description=_train_text())
     train.set_defaults(command=commands.train)

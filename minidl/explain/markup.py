@@ -75,7 +75,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "
 
 def number(value: float, digits: int = 4) -> str:
     """A number as people read it: no more digits than say something, and a real minus sign."""
-    return f"{value:.{digits}g}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
+    written, e, exponent = f"{value:.{digits}g}".partition("e")
+    return (written + e + (str(int(exponent)) if e else "")).replace("-", "−")
 
 
 @cache
