@@ -1,5 +1,6 @@
 """The texts of the atlas keep up with the code: every op has one, and what it points to is there."""
 
+import json
 import re
 from pathlib import Path
 
@@ -141,6 +142,19 @@ def test_times_are_measured_on_both_tiers(monkeypatch):
 
 def test_measurements_are_read_where_they_are(tmp_path):
     assert "64 images of 32 × 32, 3 → 64 channels, forward" in benchmark(None, "layers")
+    case = {"op": "relu", "direction": "forward"}
+    others = [{"op": "dense", "direction": "forward"}, {"op": "relu", "direction": "backward"}]
+    measurements = [
+        {"subject": "ops", "case": one, "values": {"minidl": [[0.001], [0.002]], "pytorch": [[0.002], [0.003]]}}
+        for one in [case, *others]
+    ]
+    machine = {"cpu": "a processor", "cores": 2}
+    session = {"started": "2026-01-02T03:04", "machine": machine, "measurements": measurements}
+    (tmp_path / "results.json").write_text(json.dumps({"sessions": [session]}))
+    made = benchmark(tmp_path / "results.json", "ops relu")
+    assert made.count("relu, ") == 2
+    assert "dense" not in made
+    assert "2.5 ms (1.75)" in made
     assert "python -m benchmarks layers" in benchmark(tmp_path / "none.json", "layers")
 
 

@@ -15,15 +15,17 @@ PEERS = {"pytorch": "PyTorch", "pytorch-channels-last": "PyTorch, channels last"
 
 
 def benchmark(path: Path | None, content: str) -> str:
-    """A table of the cases of one subject, such as "layers"; a sentence where nothing was measured."""
-    subject, path = content.strip(), path or CHECKOUT_RESULTS
+    """A table of a subject's cases ("layers"), or of one op's ("ops relu"); a sentence where nothing was measured."""
+    (subject, *op), path = content.split(), path or CHECKOUT_RESULTS
     if not path.is_file():
         return (f'<p class="quiet">No measurements against PyTorch and Keras are here: <code>python -m benchmarks '
                 f"{subject}</code> in a checkout makes them.</p>")  # fmt: skip
     session = _newest(json.loads(path.read_text(encoding="utf-8"))["sessions"], subject)
     if session is None:
         return f'<p class="quiet">{path.name} holds no measurements of {subject}.</p>'
-    measured = [one for one in session["measurements"] if one["subject"] == subject]
+    measured = [
+        one for one in session["measurements"] if one["subject"] == subject and op in ([], [one["case"].get("op")])
+    ]
     peers = [peer for peer in PEERS if any(peer in one["values"] for one in measured)]
     rows = [[_name(one["case"]), _time(one, "minidl"), *(_against(one, peer) for peer in peers)] for one in measured]
     machine = session["machine"]
@@ -38,8 +40,11 @@ def _newest(sessions: list[dict[str, Any]], subject: str) -> dict[str, Any] | No
 
 
 def _name(case: dict[str, Any]) -> str:
+    if "op" in case:
+        return f"{case['op']}, {case['direction']}"
     layer = case["layer"]
-    return f"{layer['batch']} images of {layer['pixels']} × {layer['pixels']}, {layer['inputs']} → {layer['outputs']} channels, {case['direction']}"  # noqa: E501
+    images = f"{layer['batch']} images of {layer['pixels']} × {layer['pixels']}"
+    return f"{images}, {layer['inputs']} → {layer['outputs']} channels, {case['direction']}"
 
 
 def _time(one: dict[str, Any], peer: str) -> str:
