@@ -155,7 +155,25 @@ def test_measurements_are_read_where_they_are(tmp_path):
     assert made.count("relu, ") == 2
     assert "dense" not in made
     assert "2.5 ms (1.75)" in made
-    assert "python -m benchmarks layers" in benchmark(tmp_path / "none.json", "layers")
+    assert "Nothing of layers has been measured" in benchmark(tmp_path / "results.json", "layers")
+
+
+def test_without_measurements_a_page_says_how_to_make_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("minidl.explain.atlas.benchmark.CHECKOUT_RESULTS", tmp_path / "none.json")
+    assert "python -m benchmarks layers" in benchmark(None, "layers")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "not JSON"])
+def test_a_file_of_something_else_is_named(content, tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"results\.json: expected the results\.json of python -m benchmarks"):
+        benchmark(path, "layers")
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path, capsys):
+    assert cli.main(["explain", "conv", "--benchmarks", str(tmp_path / "none.json")]) == 1
+    assert "none.json" in capsys.readouterr().err
 
 
 def test_the_command_writes_a_page_and_says_where(tmp_path, monkeypatch, capsys):

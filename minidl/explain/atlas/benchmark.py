@@ -15,14 +15,18 @@ PEERS = {"pytorch": "PyTorch", "pytorch-channels-last": "PyTorch, channels last"
 
 
 def benchmark(path: Path | None, content: str) -> str:
-    """A table of a subject's cases ("layers"), or of one op's ("ops relu"); a sentence where nothing was measured."""
-    (subject, *op), path = content.split(), path or CHECKOUT_RESULTS
-    if not path.is_file():
+    """A table of a subject's cases ("layers"), or of one op's ("ops relu"); a sentence where nothing was measured.
+
+    path: a results.json; by default that of the checkout, where there is one. FileNotFoundError when a path was given
+    and there is no file, ValueError when it is not one of measurements.
+    """
+    subject, *op = content.split()
+    if path is None and not CHECKOUT_RESULTS.is_file():
         return (f'<p class="quiet">No measurements against PyTorch and Keras are here: <code>python -m benchmarks '
                 f"{subject}</code> in a checkout makes them.</p>")  # fmt: skip
-    session = _newest(json.loads(path.read_text(encoding="utf-8"))["sessions"], subject)
+    session = _newest(_sessions(path or CHECKOUT_RESULTS), subject)
     if session is None:
-        return f'<p class="quiet">{path.name} holds no measurements of {subject}.</p>'
+        return f'<p class="quiet">Nothing of {subject} has been measured against PyTorch and Keras yet.</p>'
     measured = [
         one for one in session["measurements"] if one["subject"] == subject and op in ([], [one["case"].get("op")])
     ]
@@ -32,6 +36,14 @@ def benchmark(path: Path | None, content: str) -> str:
     caption = (f"Measured on {session['started'][:10]}, taking turns, {machine['cpu']}, {machine['cores']} cores; in "
                "brackets how many times as long as minidl.")  # fmt: skip
     return table(["", "minidl", *(PEERS[peer] for peer in peers)], rows, caption)
+
+
+def _sessions(path: Path) -> list[dict[str, Any]]:
+    try:
+        sessions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+    except (ValueError, LookupError, TypeError):
+        raise ValueError(f"{path}: expected the results.json of python -m benchmarks, got something else") from None
+    return sessions
 
 
 def _newest(sessions: list[dict[str, Any]], subject: str) -> dict[str, Any] | None:
