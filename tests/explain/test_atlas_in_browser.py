@@ -104,6 +104,39 @@ def test_every_control_of_a_figure_works_and_its_numbers_stay_those_of_the_engin
     assert wrong == []
 
 
+def test_a_figure_goes_on_by_itself_until_it_is_paused(atlas, watched):
+    page, _ = watched(atlas / "conv.html")
+    figure = page.locator(".figure")
+    before = shown(figure)
+    page.clock.install()
+    page.get_by_text("Play").click()
+    page.clock.run_for(2000)
+    moved = shown(figure)
+    assert "Pause" in moved
+    assert figure.locator('[aria-selected="true"]').first.inner_text() != ""
+    assert moved.replace("Pause", "Play") != before
+    page.get_by_text("Pause").click()
+    stopped = shown(figure)
+    page.clock.run_for(2000)
+    assert shown(figure) == stopped
+
+
+def test_a_figure_can_be_walked_with_the_arrow_keys(atlas, watched):
+    page, _ = watched(atlas / "conv.html")
+    output = page.get_by_role("grid", name="Output y")
+    output.locator('[tabindex="0"]').focus()
+    for key, place in [
+        ("ArrowRight", "y[0, 1]"),
+        ("ArrowDown", "y[1, 1]"),
+        ("ArrowLeft", "y[1, 0]"),
+        ("ArrowUp", "y[0, 0]"),
+    ]:
+        page.keyboard.press(key)
+        assert page.locator(".figure .sum b").inner_text().startswith(place)
+    page.keyboard.press("ArrowUp")  # the edge: nothing happens
+    assert page.locator(".figure .sum b").inner_text().startswith("y[0, 0]")
+
+
 def controls(figure):
     """Each control by its name, with what can be done to it; later ones are used as the earlier ones left things."""
     choices = figure.locator(".choice button").all()
