@@ -2,7 +2,7 @@
 
 import numpy
 
-from minidl import Tensor, grad
+from minidl import BatchNorm, Tensor, grad, training_mode
 from minidl import functions as F
 
 
@@ -32,6 +32,32 @@ def conv2d(numbers):
     }
 
 
+def batch_norm(numbers):
+    inputs = [
+        tensor(numpy.reshape(numbers[name], shape)) for name, shape in (("x", (-1, 1)), ("scale", 1), ("shift", 1))
+    ]
+    y, mean, variance = F.batch_norm(*inputs)
+    dx, dscale, dshift = grad((y * array(numbers["dy"]).reshape(-1, 1)).sum(), inputs, create_graph=True)
+    layer = BatchNorm(1).to(dtype="float64")
+    for _ in range(numbers["seen"]):
+        with training_mode():
+            layer(inputs[0])
+    layer.scale.array[...], layer.shift.array[...] = numbers["scale"], numbers["shift"]
+    return {
+        "y": y.numpy().ravel(), "mean": mean[0], "variance": variance[0], "dx": dx.numpy().ravel(),
+        "dscale": dscale.item(), "dshift": dshift.item(), "evaluated": layer(inputs[0]).numpy().ravel(),
+        "runningMean": layer.mean.item(), "runningVariance": layer.variance.item(),
+    }  # fmt: skip
+
+
+def dropout(numbers):
+    key = (numbers["seed"], numbers["step"], 0)
+    x = tensor(numbers["x"])
+    y = F.dropout(x, numbers["rate"], key)
+    (dx,) = grad((y * array(numbers["dy"])).sum(), x, create_graph=True)
+    return {"y": y.numpy(), "dx": dx.numpy()}
+
+
 def softmax(numbers):
     x = tensor(numbers["x"])
     y = F.softmax(x)
@@ -48,6 +74,8 @@ def softmax_cross_entropy(numbers):
 
 
 EXPECTED = {
+    "batch_norm": batch_norm,
+    "dropout": dropout,
     "conv2d": conv2d,
     "softmax": softmax,
     "softmax_cross_entropy": softmax_cross_entropy,

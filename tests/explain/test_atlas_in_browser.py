@@ -151,7 +151,7 @@ def controls(figure):
             yield label(menu), [lambda m=menu, o=o: m.select_option(o) for o in [*options[1:], options[0]]]
         for field in figure.locator("input[type=number]:visible").all()[:3]:
             yield label(field), [lambda f=field, v=v: f.fill(v) for v in ("-1.5", "2")]
-        for name in ("Forward", "Back", "First"):
+        for name in ("First", "Forward", "Back"):  # from wherever the place is
             for button in figure.locator(".steps button", has_text=name).all():
                 forward = figure.locator(".steps button", has_text="Forward")
                 yield name, [forward.click, forward.click, button.click]

@@ -37,6 +37,14 @@ def _convolution() -> dict[str, Any]:
     }
 
 
+def _channel() -> dict[str, Any]:
+    return {"x": [3, 5, 4, 8, 2, 6, 9, 3], "dy": [1, 0, 0, 2, 0, -1, 0, 0], "eps": 1e-5, "momentum": 0.1}
+
+
+def _pixels() -> dict[str, Any]:
+    return {"x": _digit()}
+
+
 def _scores() -> dict[str, Any]:
     return {"classes": ["cat", "dog", "ship", "truck"], "x": [2, 1, 0, -1], "dy": [1, 0, 0, 0]}
 
@@ -48,6 +56,8 @@ def _digit() -> list[list[int]]:
 
 
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
+    "batch_norm": _channel,
+    "dropout": _pixels,
     "conv2d": _convolution,
     "softmax": _scores,
     "softmax_cross_entropy": _scores,

@@ -166,3 +166,29 @@ class Bars {
     });
   }
 }
+
+// Numbers as dots on a line from low to high, and marks with names, such as their mean.
+class NumberLine {
+  constructor(title, low, high) {
+    this.low = low; this.high = high;
+    this.picture = drawing("svg", { viewBox: "0 0 480 86", role: "img", "aria-label": title, width: 480 });
+    this.panel = element("div", { class: "panel" }, element("h4", {}, title), this.picture);
+  }
+
+  show(values, { marks = {}, chosen = -1 } = {}) {
+    const place = (value) => 12 + 456 * Math.min(1.02, Math.max(-0.02, (value - this.low) / (this.high - this.low)));
+    const parts = [drawing("line", { x1: 12, x2: 468, y1: 52, y2: 52, stroke: "var(--muted)" })];
+    for (let tick = Math.ceil(this.low); tick <= this.high; tick += Math.ceil((this.high - this.low) / 10)) {
+      parts.push(drawing("line", { x1: place(tick), x2: place(tick), y1: 48, y2: 56, stroke: "var(--muted)" }),
+        drawing("text", { x: place(tick), y: 74, "text-anchor": "middle" }, text(tick)));
+    }
+    for (const [name, value] of Object.entries(marks)) {
+      parts.push(drawing("line", { x1: place(value), x2: place(value), y1: 20, y2: 56, stroke: "var(--chosen)", "stroke-width": 2 }),
+        drawing("text", { x: place(value), y: 14, "text-anchor": "middle" }, name));
+    }
+    values.forEach((value, k) => parts.push(drawing("circle", {
+      cx: place(value), cy: 42, r: k === chosen ? 8 : 6, fill: `var(--${k === chosen ? "chosen" : "accent"})`, "fill-opacity": 0.75,
+    })));
+    this.picture.replaceChildren(...parts);
+  }
+}
