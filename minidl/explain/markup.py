@@ -67,10 +67,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
     )
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(caption or "Table", quote=True)}">'
-        f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    start = _start_of_table(caption or "Table")
+    return f"{start}{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{_END_OF_TABLE}"
+
+
+def _start_of_table(name: str) -> str:
+    """In a box that scrolls where the table is too wide."""
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(name, quote=True)}"><table>'
+
+
+_END_OF_TABLE = "</table></div>"
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -104,4 +110,6 @@ def _parser(blocks: Mapping[str, Block]) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.use(dollarmath_plugin, renderer=lambda latex, options: formula(latex, options["display_mode"]))
     parser.add_render_rule("fence", fence)
+    parser.add_render_rule("table_open", lambda *_: _start_of_table("Table"))
+    parser.add_render_rule("table_close", lambda *_: _END_OF_TABLE)
     return parser

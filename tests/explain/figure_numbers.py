@@ -4,6 +4,7 @@ import numpy
 
 from minidl import BatchNorm, Tensor, grad, training_mode
 from minidl import functions as F
+from minidl.explain.atlas.optimiser_steps import RULES
 
 
 def array(value):
@@ -58,6 +59,23 @@ def dropout(numbers):
     return {"y": y.numpy(), "dx": dx.numpy()}
 
 
+def optimiser_steps(numbers):
+    names = {"momentum": "momentum", "nesterov": "momentum", "rmsprop": "decay"}
+    settings = {names[numbers["rule"]]: numbers["keep"]} if numbers["rule"] in names else {}
+    if numbers["rule"] == "adam":
+        settings = {"betas": (numbers["keep"], 0.999)}
+    optimiser = RULES[numbers["rule"]](numbers["rate"], **settings)
+    w = tensor([numbers["a"], numbers["b"]])
+    path, losses = [], []
+    for _ in numbers["path"]:
+        loss = (w * w * array([1, numbers["steepness"]])).sum() / 2
+        path.append(w.numpy().copy())
+        losses.append(loss.item())
+        loss.backward()
+        optimiser.step({"w": w})
+    return {"path": path, "losses": losses}
+
+
 def softmax(numbers):
     x = tensor(numbers["x"])
     y = F.softmax(x)
@@ -76,6 +94,7 @@ def softmax_cross_entropy(numbers):
 EXPECTED = {
     "batch_norm": batch_norm,
     "dropout": dropout,
+    "optimiser_steps": optimiser_steps,
     "conv2d": conv2d,
     "softmax": softmax,
     "softmax_cross_entropy": softmax_cross_entropy,

@@ -11,6 +11,7 @@ from minidl.explain.atlas.benchmark import benchmark
 from minidl.explain.atlas.checks import check
 from minidl.explain.atlas.figures import figure
 from minidl.explain.atlas.mistakes import mistake
+from minidl.explain.atlas.optimiser_steps import compared_steps, timed_steps
 from minidl.explain.atlas.sources import source, tiers
 from minidl.explain.atlas.times import times
 from minidl.explain.markup import markdown, sections
@@ -25,6 +26,7 @@ TOPICS = {
     "dropout": "dropout",
     "softmax": "softmax",
     "crossentropy": "softmax_cross_entropy",
+    "momentum": "optimiser_steps",
 }
 
 
@@ -59,6 +61,8 @@ def _page(topic: str, benchmarks: Path | None, trail: str) -> Page:
         "tiers": partial(tiers, op),
         "check": check,
         "times": times,
+        "steps": compared_steps,
+        "step-times": timed_steps,
         "benchmark": partial(benchmark, benchmarks),
         "mistake": mistake,
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl.data import Digits
+from minidl.explain.atlas.optimiser_steps import RULES
 from minidl.explain.page import Page, as_json
 
 FOLDER = Path(__file__).parent / "figures"
@@ -45,6 +46,10 @@ def _pixels() -> dict[str, Any]:
     return {"x": _digit()}
 
 
+def _valley() -> dict[str, Any]:
+    return {"rules": list(RULES), "length": 60, "beta2": 0.999, "eps": 1e-8}
+
+
 def _scores() -> dict[str, Any]:
     return {"classes": ["cat", "dog", "ship", "truck"], "x": [2, 1, 0, -1], "dy": [1, 0, 0, 0]}
 
@@ -58,6 +63,7 @@ def _digit() -> list[list[int]]:
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
     "batch_norm": _channel,
     "dropout": _pixels,
+    "optimiser_steps": _valley,
     "conv2d": _convolution,
     "softmax": _scores,
     "softmax_cross_entropy": _scores,

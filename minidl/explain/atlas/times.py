@@ -26,7 +26,7 @@ def times(content: str) -> str:
     for backend in ("reference", "cpu"):
         inputs = _inputs(settings, backend)
         forward = partial(eval, call, vars(functions) | inputs)
-        rows.append([backend, _milliseconds(forward), _milliseconds(partial(_forward_and_backward, forward, inputs))])
+        rows.append([backend, milliseconds(forward), milliseconds(partial(_forward_and_backward, forward, inputs))])
     caption = f"{what}, in float32: {call}. Medians on the machine that made this page."
     return table(["tier", "forward", "forward and backward"], rows, caption)
 
@@ -46,7 +46,8 @@ def _forward_and_backward(forward: Callable[[], Tensor], inputs: dict[str, Tenso
         x.grad = None
 
 
-def _milliseconds(call: Callable[[], object]) -> str:
+def milliseconds(call: Callable[[], object]) -> str:
+    """The median time of a call, as text."""
     call()
     measured: list[float] = []
     while not measured or sum(measured) < SECONDS:
