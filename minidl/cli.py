@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from minidl.checks import Result
 
 BACKENDS = ["cpu", "reference", "gpu"]
+EXERCISES = [
+    "relu", "dense", "mean_pool2d", "max_pool2d", "conv2d", "softmax", "softmax_cross_entropy", "dropout", "batch_norm",
+    "momentum",
+]  # fmt: skip
 INTERRUPTED = 130  # the exit code of a program stopped by Ctrl-C
 EXIT_CODES = """\
 exit codes:
@@ -201,6 +205,12 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     return 1 if failures else 0
 
 
+def _exercise(options: argparse.Namespace, console: Console) -> int:
+    from minidl.exercises.command import run
+
+    return run(options, console)
+
+
 def _verdict(result: Result) -> str:
     errors = (result.first_order, result.second_order)
     return "  ".join("[red]wrong[/]" if error is None else f"{error:.0e}" for error in errors)
@@ -280,6 +290,13 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     check.add_argument("--backend", action="append", choices=BACKENDS, help="(reference and cpu)")
 
+    exercise = commands.add_parser("exercise", help="write an op's kernels yourself", description=_exercise_text())
+    exercise.set_defaults(command=_exercise)
+    exercise.add_argument("op", choices=EXERCISES, metavar="OP", help=", ".join(EXERCISES))
+    exercise.add_argument("--out", metavar="FILE", help="the file to write (OP.py)")
+    exercise.add_argument("--check", action="store_true", help="check what you have written")
+    exercise.add_argument("--file", metavar="FILE", help="the file to check (OP.py)")
+
     for command in (evaluate, predict):
         command.add_argument("--backend", choices=BACKENDS, help="which kernels run (those of the run)")
     for command in (evaluate, predict, summary, list_devices, check):
@@ -295,6 +312,10 @@ def _rates() -> str:
 
 def _train_text() -> str:
     return "Train MODEL. Ctrl-C finishes the step and saves; --resume goes on as if nothing had happened."
+
+
+def _exercise_text() -> str:
+    return "Write a file with OP's kernels, their bodies left to you. --check compares yours, and trains with them."
 
 
 def _predict_text() -> str:
