@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -62,6 +63,7 @@ def _flat(inputs: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
+@cache
 def recorded_calls(lesson: Lesson) -> list[Call]:
     """All calls of the lesson's kernels that its rows lead to, forwards and backwards, in float64 and float32."""
     made: list[Call] = []

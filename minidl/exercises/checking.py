@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import ModuleType
 
 from rich.console import Console
@@ -11,11 +10,12 @@ from rich.table import Table
 from minidl.backend import use_kernels
 from minidl.display import print_table
 from minidl.exercises.calls import Call, recorded_calls
-from minidl.exercises.comparing import common_feature, first_difference, look_of, same
+from minidl.exercises.comparing import first_difference
+from minidl.exercises.hints import common_feature, hints
 from minidl.exercises.lessons import Kernel, Lesson
 from minidl.exercises.mistakes import mistakes_of
 from minidl.exercises.student_file import StudentError, described, load_kernels
-from minidl.exercises.training import EPOCHS, Comparison, train_both
+from minidl.exercises.training import Comparison, train_both
 from minidl.gradient_check import GradientError, check_gradients
 from minidl.recipe import say
 from minidl.tensor import Tensor
@@ -61,39 +61,17 @@ def _check_kernel(
         if new:
             show(f"       hint: it is the first call in which {new}")
         return False
-    pairs = list(zip(calls, repeated, strict=True))
-    differences = [first_difference(call, got) for call, got in pairs]
-    wrong = [pair for pair, difference in zip(pairs, differences, strict=True) if difference]
-    if not wrong:
+    differences = [first_difference(call, got) for call, got in zip(calls, repeated, strict=True)]
+    found = [difference for difference in differences if difference]
+    if not found:
         show(f"right  {kernel.name}, the same as the reference in {len(calls)} calls")
         return True
-    name, problem = next(difference for difference in differences if difference)
-    show(f"wrong  {kernel.name} of {wrong[0][0].row}: {len(wrong)} of {len(calls)} calls differ from the reference")
-    show(f"       {problem}")
-    calls_right = [call for (call, _), difference in zip(pairs, differences, strict=True) if not difference]
-    for hint in _hints(lesson, name, *wrong[0], [call for call, _ in wrong], calls_right):
+    first = next(i for i, difference in enumerate(differences) if difference)
+    show(f"wrong  {kernel.name} of {calls[first].row}: {len(found)} of {len(calls)} calls differ from the reference")
+    show(f"       {found[0].problem}")
+    for hint in hints(mistakes_of(lesson, kernel.name), calls, repeated, differences):
         show(f"       hint: {hint}")
     return False
-
-
-def _hints(lesson: Lesson, name: str, expected: Call, got: Call, wrong: list[Call], right: list[Call]) -> Iterator[str]:
-    """What is known about the first difference, `name`: a known mistake, how it looks, what wrong calls share."""
-    if name not in got.results and name not in got.inputs:
-        return
-    result = name in expected.results
-    reference, came = ((x.results if result else x.inputs)[name] for x in (expected, got))
-    for hint, mistake in mistakes_of(lesson, expected.kernel.name).items():
-        try:
-            made = expected.repeat(mistake)
-        except (ValueError, IndexError, TypeError, ZeroDivisionError):
-            continue  # with these shapes, that mistake cannot be made
-        mistaken = (made.results if result else made.inputs).get(name)
-        if same(mistaken, came) and not same(mistaken, reference):
-            yield hint
-    yield from look_of(reference, came)
-    shared = common_feature(wrong, right)
-    if shared:
-        yield f"it is wrong just where {shared}"
 
 
 def _check_gradients(lesson: Lesson, kernels: ModuleType, path: str, console: Console) -> bool:
@@ -136,7 +114,7 @@ def _check_training(lesson: Lesson, kernels: ModuleType, path: str, console: Con
 def _show_training(comparison: Comparison, console: Console) -> None:
     some = comparison.images < comparison.of_images
     why = f" (your kernels take {comparison.seconds_per_step:.2f} s for a step, so not all)" if some else ""
-    say(console)(f"       {EPOCHS} epochs on {comparison.images:,} of {comparison.of_images:,} digits{why}:")
+    say(console)(f"       trained on {comparison.images:,} of {comparison.of_images:,} digits{why}:")
     table = Table("epoch", "yours: loss", "accuracy", "test accuracy", "minidl's: loss", "accuracy", "test accuracy")
     for mine, theirs in zip(comparison.yours, comparison.theirs, strict=True):
         figures = [figure for row in (mine, theirs) for figure in _figures(row)]

@@ -11,7 +11,7 @@ from minidl.exercises.rows import EASY, EXTREME, Row
 from minidl.gradient_examples import EXAMPLES, Example
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """A function of reference.py that is to be written.
 
@@ -25,7 +25,7 @@ class Kernel:
     results: Sequence[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lesson:
     """An op in minidl/ops with its kernels to be written; its name is what the command calls it."""
 
@@ -71,7 +71,7 @@ LESSONS = {
             Kernel("input_gradient", "conv2d_input_gradient",
                    "compute dx of x_shape: each dy, times the filter, for the pixels it has seen", ["dx"]),
             Kernel("weight_gradient", "conv2d_weight_gradient",
-                   "compute dweight: for each tap, its pixels times dy, over all images and positions", ["dweight"]),
+                   "compute dweight: for each tap, the sum of its pixels times dy", ["dweight"]),
         ),
         _lesson(
             "max_pool2d",
@@ -107,7 +107,7 @@ LESSONS = {
             Kernel("gradient", "batch_norm", "compute dx, dscale, dshift; deviation is sqrt(variance + eps)",
                    ["dx", "dscale", "dshift"]),
         ),
-        _lesson("dropout", Kernel("apply", "dropout", "compute y; number i is dropped where, in uint32, "
+        _lesson("dropout", Kernel("apply", "dropout", "compute y; number i is 0 where, in uint32, "
                                   "_mix(i ^ _start(key)) < rate * 2**32", ["y"])),
         _lesson("softmax_cross_entropy", Kernel("forward", "softmax_cross_entropy", "compute losses (n,)", ["losses"])),
         _lesson("momentum", Kernel("momentum", "momentum", "change velocities and parameters in place", []),

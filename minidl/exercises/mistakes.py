@@ -34,33 +34,38 @@ def mistakes_of(lesson: Lesson, kernel: str) -> dict[str, Mistake]:
     return MISTAKES.get(lesson.name, {}).get(kernel, {})
 
 
-def _changed_windows(function: Mistake) -> dict[str, Mistake]:
-    """A window's kernel that neglects one of its numbers, or takes one for the other."""
-
-    def with_windows(change: Callable[[Windows], Windows]) -> Mistake:
-        return lambda *given: function(*(change(x) if isinstance(x, Windows) else x for x in given))
-
-    return {
-        "the padding is forgotten": with_windows(_unpadded),
-        "the stride is forgotten": with_windows(lambda w: w._replace(stride_h=1, stride_w=1)),
-        "the dilation is forgotten": with_windows(lambda w: w._replace(dilation_h=1, dilation_w=1)),
-        "the strides of rows and columns are exchanged": with_windows(
-            lambda w: w._replace(stride_h=w.stride_w, stride_w=w.stride_h)
-        ),
-        "the dilations of rows and columns are exchanged": with_windows(
-            lambda w: w._replace(dilation_h=w.dilation_w, dilation_w=w.dilation_h)
-        ),
-        "the padding of rows and columns is exchanged": with_windows(
-            lambda w: w._replace(top=w.left, bottom=w.right, left=w.top, right=w.bottom)
-        ),
-        "the padding in front and behind is exchanged": with_windows(
-            lambda w: w._replace(top=w.bottom, bottom=w.top, left=w.right, right=w.left)
-        ),
-    }
-
-
 def _unpadded(windows: Windows) -> Windows:
     return windows._replace(top=0, bottom=0, left=0, right=0)
+
+
+CHANGES: dict[str, Callable[[Windows], Windows]] = {
+    "the stride is forgotten": lambda w: w._replace(stride_h=1, stride_w=1),
+    "the dilation is forgotten": lambda w: w._replace(dilation_h=1, dilation_w=1),
+    "the padding in front and behind is exchanged": (
+        lambda w: w._replace(top=w.bottom, bottom=w.top, left=w.right, right=w.left)
+    ),
+    "the padding is forgotten": _unpadded,
+    "the padding of rows and columns is exchanged": (
+        lambda w: w._replace(top=w.left, bottom=w.right, left=w.top, right=w.bottom)
+    ),
+    "the strides of rows and columns are exchanged": lambda w: w._replace(stride_h=w.stride_w, stride_w=w.stride_h),
+    "the dilations of rows and columns are exchanged": (
+        lambda w: w._replace(dilation_h=w.dilation_w, dilation_w=w.dilation_h)
+    ),
+}
+
+
+def _other_windows(function: Mistake, count: int = 7, dilated: bool = True) -> dict[str, Mistake]:
+    """A kernel that neglects a number of its windows, or takes one for another: the first `count` of CHANGES.
+
+    The first three leave shapes as they are; the others can only be made by the kernel that chooses the shape.
+    """
+
+    def changed(change: Callable[[Windows], Windows]) -> Mistake:
+        return lambda *given: function(*(change(x) if isinstance(x, Windows) else x for x in given))
+
+    chosen = list(CHANGES.items())[:count]
+    return {hint: changed(change) for hint, change in chosen if dilated or "dilation" not in hint}
 
 
 def _conv2d_assigned(dy: Numbers, weight: Numbers, x_shape: Any, windows: Windows, groups: int) -> Numbers:
@@ -157,7 +162,7 @@ MISTAKES: dict[str, dict[str, dict[str, Mistake]]] = {
             "only the first channel is counted": (
                 lambda x, w, *rest: conv2d.forward(x[..., :1], w[:, :, :1], *rest)
             ),
-            **_changed_windows(conv2d.forward),
+            **_other_windows(conv2d.forward),
         },
         "input_gradient": {
             "where patches overlap, the last one replaces the others: add them": _conv2d_assigned,
@@ -166,12 +171,12 @@ MISTAKES: dict[str, dict[str, dict[str, Mistake]]] = {
             "only the first filter is counted": (
                 lambda dy, w, *rest: conv2d.input_gradient(dy[..., :1], w[..., :1], *rest)
             ),
-            **_changed_windows(conv2d.input_gradient),
+            **_other_windows(conv2d.input_gradient, 3),
         },
         "weight_gradient": {
             "only the last image is counted": lambda dy, x, *rest: conv2d.weight_gradient(dy[-1:], x[-1:], *rest),
             "only the first image is counted": lambda dy, x, *rest: conv2d.weight_gradient(dy[:1], x[:1], *rest),
-            **_changed_windows(conv2d.weight_gradient),
+            **_other_windows(conv2d.weight_gradient, 3),
         },
     },
     "max_pool2d": {
@@ -185,23 +190,23 @@ MISTAKES: dict[str, dict[str, dict[str, Mistake]]] = {
             "it takes the mean instead of the largest": lambda x, windows: (
                 mean_pool2d.forward(x, windows), max_pool2d.forward(x, windows)[1],
             ),
-            **_changed_windows(max_pool2d.forward),
+            **_other_windows(max_pool2d.forward, dilated=False),
         },
-        "gather": _changed_windows(max_pool2d.gather),
+        "gather": _other_windows(max_pool2d.gather, 1),
         "scatter": {
             "where windows overlap, the last dy replaces the others: add them, as np.add.at does": _scatter_assigned,
-            **_changed_windows(max_pool2d.scatter),
+            **_other_windows(max_pool2d.scatter, 1),
         },
     },
     "mean_pool2d": {
         "forward": {
             "padding is left out of the average, as in Keras: here it counts as zeros": _mean_of_pixels,
             "it takes the largest instead of the mean": lambda x, windows: max_pool2d.forward(x, windows)[0],
-            **_changed_windows(mean_pool2d.forward),
+            **_other_windows(mean_pool2d.forward, dilated=False),
         },
         "gradient": {
             "where windows overlap, the last one replaces the others: add them": _mean_pool2d_assigned,
-            **_changed_windows(mean_pool2d.gradient),
+            **_other_windows(mean_pool2d.gradient, dilated=False),
         },
     },
     "dense": {
