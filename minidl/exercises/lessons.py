@@ -69,7 +69,7 @@ LESSONS = {
             "conv2d",
             Kernel("forward", "conv2d", "compute y (n, out_h, out_w, f)", ["y"]),
             Kernel("input_gradient", "conv2d_input_gradient",
-                   "compute dx of x_shape: each dy times the filter, added where it has looked", ["dx"]),
+                   "compute dx of x_shape: each dy times the filter, added up", ["dx"]),
             Kernel("weight_gradient", "conv2d_weight_gradient",
                    "compute dweight: for each tap, the sum of its pixels times dy", ["dweight"]),
         ),
