@@ -67,14 +67,11 @@ def test_each_ends_with_exercises(name):
 
 
 def test_commands_in_them_exist():
-    commands = [
-        command
-        for text in [README, *map(prose, NOTEBOOKS)]
-        for command in re.findall(r"`minidl ([a-z].*?)`|^minidl (.*)$", text, re.MULTILINE)
-    ]
-    written = [" ".join(parts).strip() for parts in commands]
-    assert len([command for command in written if command.startswith("exercise ")]) > 10
-    for command in written:
+    text = "\n".join([README, *map(prose, NOTEBOOKS)])
+    shell = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    commands = re.findall(r"`minidl ([a-z].*?)`", text) + re.findall(r"^minidl (.*)$", shell, re.MULTILINE)
+    assert len([command for command in commands if command.startswith("exercise ")]) > 10
+    for command in commands:
         if " " in command and not {"OP", "RUN"} & set(command.split()):
             _parser().parse_args(command.split())
 
