@@ -13,7 +13,7 @@ from minidl.exercises.calls import Call, recorded_calls
 from minidl.exercises.comparing import first_difference
 from minidl.exercises.hints import common_feature, hints
 from minidl.exercises.lessons import Kernel, Lesson
-from minidl.exercises.mistakes import mistakes_of
+from minidl.exercises.mistakes import MISTAKES
 from minidl.exercises.student_file import StudentError, described, load_kernels
 from minidl.exercises.training import Comparison, train_both
 from minidl.gradient_check import GradientError, check_gradients
@@ -69,7 +69,7 @@ def _check_kernel(
     first = next(i for i, difference in enumerate(differences) if difference)
     show(f"wrong  {kernel.name} of {calls[first].row}: {len(found)} of {len(calls)} calls differ from the reference")
     show(f"       {found[0].problem}")
-    for hint in hints(mistakes_of(lesson, kernel.name), calls, repeated, differences):
+    for hint in hints(MISTAKES[lesson.name][kernel.name], calls, repeated, differences):
         show(f"       hint: {hint}")
     return False
 

@@ -27,7 +27,7 @@ def load_kernels(lesson: Lesson, path: str) -> ModuleType:
     sys.modules[name] = module  # where Numba looks for it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StudentError(f"{path} cannot be imported: {described(error, path)}") from None
     missing = [kernel.name for kernel in lesson.kernels if not callable(getattr(module, kernel.name, None))]
     if missing:

@@ -2,18 +2,14 @@
 
 import re
 
-import numpy as np
 import pytest
 from solutions_of_exercises import SOLUTIONS
 
 from minidl import cli
-from minidl.backend import use_backend, use_kernels
 from minidl.exercises import LESSONS, load_kernels, skeleton, training
 from minidl.exercises.calls import recorded_calls
 from minidl.exercises.training import small_network, train_both
-from minidl.gradient_check import check_gradients
 from minidl.recipe import loss_for
-from minidl.tensor import Tensor
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +89,6 @@ def test_the_network_that_is_trained_learns_the_digits():
 # Right by itself, wrong in a network ----------------------------------------------------------------------------------
 
 FORGETS_ITS_BATCH = """
-import numpy as np
 
 
 def apply(x, rate, key):
@@ -192,34 +187,6 @@ def test_misspelt(arguments, capsys):
         cli.main(arguments)
     assert stopped.value.code == 2
     assert "momentum" in capsys.readouterr().err or arguments == ["exercise"]
-
-
-# Swapping kernels -----------------------------------------------------------------------------------------------------
-
-
-def test_use_kernels_reaches_forward_backward_and_nothing_else():
-    twice = load_kernels(LESSONS["dense"], written("dense", SOLUTIONS["dense"]))
-    forward = twice.forward
-    twice.forward = lambda x, weight, bias: 2 * forward(x, weight, bias)
-    from minidl.functions import dense
-
-    inputs = [np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])]
-    with use_kernels("dense", twice):
-        inside = dense(*(Tensor(x) for x in inputs))
-        assert inside.backend.name == "reference"
-        assert dense(*(Tensor(x, "cpu") for x in inputs)).item() == 11
-        with pytest.raises(AssertionError, match="dense is wrong"):
-            check_gradients(dense, inputs)
-    assert inside.item() == 22
-    with use_backend("reference"):
-        assert dense(*(Tensor(x) for x in inputs)).item() == 11
-
-
-def test_use_kernels_names_what_is_missing():
-    from types import ModuleType
-
-    with pytest.raises(ValueError, match=r"expected half to define forward, .*; it lacks forward, input_gradient, w"):
-        use_kernels("dense", ModuleType("half")).__enter__()
 
 
 def test_both_losses_fit_the_end_of_the_network():

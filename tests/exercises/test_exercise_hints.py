@@ -146,6 +146,7 @@ def test_an_untouched_skeleton_is_all_to_do(op, tmp_path, capsys):
     [
         ("def forward(x:\n", "SyntaxError: '(' was never closed"),
         ("import numpy\nnumpy.nothing\n", "AttributeError: module 'numpy' has no attribute 'nothing', in line 2"),
+        ("import sys\nsys.exit()\n", "relu.py cannot be imported: SystemExit: , in line 2: sys.exit()"),
         ("def forward(x): return x\n", "expected functions gradient, as `minidl exercise relu` begins them"),
         ("def forward(x): return x\ndef gradient(dy, y): return dy\n", "wrong  forward"),
     ],
