@@ -13,4 +13,6 @@ packages = [
     for inner in ["", *find_packages(folder)]
 ]
 
-setup(packages=packages, package_dir=FOLDERS, package_data={"": ["*.cu", "*.cuh", "*.npz", "*.md", "py.typed"]})
+FILES = ["*.cu", "*.cuh", "*.npz", "*.md", "*.css", "*.js", "py.typed"]
+
+setup(packages=packages, package_dir=FOLDERS, package_data={"": FILES})

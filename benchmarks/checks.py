@@ -14,7 +14,7 @@ TOLERANCES = {
     "scores": 1e-4,
     "loss of step 1": 1e-4, "change of the last weight in step 1": 1e-2, "change of the first weight in step 1": 1e-1,
     "loss of step 2": 1e-2, "change of the last weight in step 2": 5e-2, "change of the first weight in step 2": 2e-1,
-    "y": 1e-4, "dx": 1e-2, "dweight": 1e-2, "dbias": 1e-2,
+    "y": 1e-4, "dx": 1e-2, "dweight": 1e-2, "dbias": 1e-2, "dscale": 1e-2, "dshift": 1e-2, "dscores": 1e-2,
 }  # fmt: skip
 
 

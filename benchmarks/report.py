@@ -16,12 +16,14 @@ TITLES = {
     "inference": "Inference",
     "fit": "One epoch of fit() on a slice of CIFAR-10",
     "layers": "Convolutions of VGG19 with their relu, batch 64",
+    "ops": "Single ops",
     "startup": "From the start of the process to the end of the first training step",
     "memory": "Peak memory of a process that trains",
     "accuracy": "Time to an accuracy",
 }
 REMARKS = {
     "layers": "Backward is the gradients of images, weights and bias; the first layer's images need none.",
+    "ops": "Backward is the gradients of all inputs but targets.",
     "startup": "Each library starts from weights of its own. With an empty cache nothing that it compiled is on disk.",
     "memory": "Of the whole process, nothing taken off; in brackets after the import alone.",
 }

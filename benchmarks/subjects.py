@@ -7,8 +7,16 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.fresh import memory, start_up
 from benchmarks.networks import NETWORKS, TITLES, ConvCase, convolutions
+from benchmarks.op_cases import SHAPES
 from benchmarks.session import Case, Measurement, Session, Settings
-from benchmarks.turns import accuracy_in_turns, fit_in_turns, inference_in_turns, layer_in_turns, step_in_turns
+from benchmarks.turns import (
+    accuracy_in_turns,
+    fit_in_turns,
+    inference_in_turns,
+    layer_in_turns,
+    op_in_turns,
+    step_in_turns,
+)
 
 BATCHES = (16, 64, 256)
 BATCH = 64
@@ -59,6 +67,13 @@ def layers(settings: Settings) -> Iterator[Case]:
                 yield {"layer": asdict(layer), "direction": direction, "threads": count}
 
 
+def ops(settings: Settings) -> Iterator[Case]:
+    for count in settings.threads:
+        for op in SHAPES:
+            for direction in ("forward", "backward"):
+                yield {"op": op, "direction": direction, "threads": count}
+
+
 def starts(settings: Settings) -> Iterator[Case]:
     for cache in ("empty", "warm"):
         yield {"network": settings.networks[-1], "batch": BATCH, "cache": cache, "threads": settings.threads[-1]}
@@ -80,6 +95,7 @@ SUBJECTS = {
     "inference": Subject("inference", inference_in_turns, inferences),
     "fit": Subject("fit", fit_in_turns, fits),
     "layers": Subject("layers", layer_in_turns, layers),
+    "ops": Subject("ops", op_in_turns, ops),
     "startup": Subject("startup", start_up, starts),
     "memory": Subject("memory", memory, memories),
     "accuracy": Subject("accuracy", accuracy_in_turns, accuracies, by_default=False),  # takes hours
@@ -103,6 +119,9 @@ def describe(case: Case) -> str:
     if "layer" in case:
         layer = ConvCase(**case["layer"])
         words += [f"{layer.pixels} x {layer.pixels}, {layer.inputs} to {layer.outputs}", case["direction"]]
+    elif "op" in case:
+        sizes = " and ".join(" x ".join(map(str, shape)) for shape in SHAPES[case["op"]].values())
+        words += [f"{case['op']} of {sizes}", case["direction"]]
     else:
         words += [TITLES[case["network"]], f"batch {case['batch']}"]
     if "images" in case:

@@ -27,6 +27,11 @@ def layer_in_turns(session: Session, case: Case) -> Measurement:
     return _in_turns(session, Measurement("layers", case), peers)
 
 
+def op_in_turns(session: Session, case: Case) -> Measurement:
+    peers = tuple(peer for peer in session.peers if peer in LAYER_PEERS)
+    return _in_turns(session, Measurement("ops", case), peers)
+
+
 def fit_in_turns(session: Session, case: Case) -> Measurement:
     """A turn is one epoch. It is long, so none is thrown away to warm up."""
     return _in_turns(session, Measurement("fit", case), session.peers, seconds=0.0, least=1, warm_up=False)

@@ -27,9 +27,11 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.networks import NETWORKS, Array, ConvCase, ends, random_batch, without_dropout
-from benchmarks.peers import Peer
+from benchmarks.op_cases import OpCase
+from benchmarks.peers import Differentiable, Peer
 
 PREDICTION_BATCH = 256
+ALONE = ("layers", "ops")  # what is measured without a network around it
 CHECKED_STEPS = 2  # the second feels the momentum of the first
 
 
@@ -61,14 +63,14 @@ class Worker:
 
     def prepare(self, kind: str, case: dict[str, Any], weights: str | None = None, data: str | None = None) -> None:
         """Get ready for turn(): build what the case asks for, and call once what will be timed."""
-        if kind == "layers":
-            self.timed = self._layer(case)
+        if kind in ALONE:
+            self.timed = self._passes(self._alone(kind, case), case["direction"])
         else:
             self.peer.build(NETWORKS[case["network"]], load_arrays(weights) if weights else None)
         if data:
             self._prepare_fit(data, case["batch"])
             return
-        if kind != "layers":
+        if kind not in ALONE:
             self.peer.take(*random_batch(case["batch"]))
             self.timed = Timed(lambda _: self.peer.forward() if kind == "inference" else self._step())
         self._call()
@@ -90,11 +92,11 @@ class Worker:
 
     def check(self, kind: str, case: dict[str, Any], out: str, weights: str = "") -> None:
         """Compute what all peers must agree on, and leave it in the file `out`."""
-        if kind == "layers":
-            convolution = self.peer.convolution(ConvCase(**case["layer"]))
-            result = convolution.forward()
-            convolution.backward(result)
-            save_arrays(out, convolution.arrays(result))
+        if kind in ALONE:
+            layer = self._alone(kind, case, dropout=False)
+            result = layer.forward()
+            layer.backward(result)
+            save_arrays(out, layer.arrays(result))
         else:
             save_arrays(
                 out, self._outputs(case, load_arrays(weights), steps=0 if kind == "inference" else CHECKED_STEPS)
@@ -123,11 +125,15 @@ class Worker:
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}, so this is not a step that anybody would wait for")
 
-    def _layer(self, case: dict[str, Any]) -> Timed:
-        convolution = self.peer.convolution(ConvCase(**case["layer"]))
-        if case["direction"] == "forward":
-            return Timed(lambda _: convolution.forward())
-        return Timed(convolution.backward, before=convolution.forward)
+    def _alone(self, kind: str, case: dict[str, Any], dropout: bool = True) -> Differentiable:
+        if kind == "layers":
+            return self.peer.convolution(ConvCase(**case["layer"]))
+        return self.peer.op(OpCase(case["op"]), dropout)
+
+    def _passes(self, layer: Differentiable, direction: str) -> Timed:
+        if direction == "forward":
+            return Timed(lambda _: layer.forward())
+        return Timed(layer.backward, before=layer.forward)
 
     def _outputs(self, case: dict[str, Any], weights: dict[str, Array], steps: int) -> dict[str, Array]:
         network = without_dropout(NETWORKS[case["network"]])

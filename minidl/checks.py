@@ -89,12 +89,16 @@ class Result:
 def run_checks(backend: str) -> Iterator[Result]:
     """Check everything on one backend, in float64 at relative 1e-6, yielding each result as it comes."""
     for example in [*EXAMPLES, *LOSSES]:
-        inputs = [Tensor(x, backend) for x in example.inputs]
-        yield _check(example.name, backend, example, inputs, {})
+        yield check_example(example, backend)
     for make, images in LAYERS:
         with use_backend(backend):
             layer = make()
         yield _check(layer.code(), backend, _in_training(layer), [Tensor(images, backend)], layer.tensors())
+
+
+def check_example(example: Example, backend: str) -> Result:
+    """Check one example on one backend."""
+    return _check(example.name, backend, example, [Tensor(x, backend) for x in example.inputs], {})
 
 
 def _in_training(layer: Layer) -> Callable[[Tensor], Tensor]:

@@ -71,8 +71,7 @@ def summarise(
     if batch_size < 1 or not input_shape or min(input_shape) < 1:
         raise ValueError(f"summarise: expected a batch size and an input shape of numbers from 1, got {batch_size} and "
                          f"{tuple(input_shape)}")  # fmt: skip
-    backend = next((x.backend for x in model.tensors().values()), None)
-    images = Tensor(numpy.zeros((IMAGES, *input_shape), numpy.float32), backend)
+    images = Tensor(numpy.zeros((IMAGES, *input_shape), numpy.float32), model.backend)
     with untouched(model), no_grad(), training_mode():
         _, rows = _Look(batch_size, memories).at(model, (images,), 0)
     return Summary((batch_size, *input_shape), rows)

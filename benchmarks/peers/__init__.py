@@ -12,16 +12,17 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from benchmarks.networks import Array, ConvCase, Network, Weights
+from benchmarks.op_cases import OpCase
 
 
-class Convolution(Protocol):
-    """One convolution with its relu, forward and backward."""
+class Differentiable(Protocol):
+    """One convolution with its relu, or one op, forward and backward."""
 
     def forward(self) -> Any:
         """The result, with what backward() needs."""
 
     def backward(self, result: Any) -> None:
-        """From dy to the gradients of x, weight and bias."""
+        """From dy to the gradients of all inputs that have one."""
 
     def arrays(self, result: Any) -> dict[str, Array]:
         """y and, after backward(), the gradients, shaped as in minidl: "y", "dx", "dweight", "dbias"."""
@@ -56,8 +57,11 @@ class Peer(Protocol):
     def fit(self, images: Array, labels: Array, batch: int) -> None:
         """Train one epoch, shuffled, in the way the library's users do."""
 
-    def convolution(self, case: ConvCase) -> Convolution:
+    def convolution(self, case: ConvCase) -> Differentiable:
         """That convolution on case.arrays()."""
+
+    def op(self, case: OpCase, dropout: bool = True) -> Differentiable:
+        """That op on case.arrays(); without `dropout`, nothing is dropped: every library draws its own masks."""
 
 
 @dataclass(frozen=True)

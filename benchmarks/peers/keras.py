@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from benchmarks import networks as n
+from benchmarks.op_cases import OpCase
 
 TENSORS = ("weight", "bias", "scale", "shift", "mean", "variance")  # of any layer, in Keras's order
 
@@ -87,6 +88,9 @@ class Peer:
 
     def convolution(self, case: n.ConvCase) -> Any:
         raise NotImplementedError("single layers are compared with PyTorch")
+
+    def op(self, case: OpCase, dropout: bool = True) -> Any:
+        raise NotImplementedError("single ops are compared with PyTorch")
 
     def _layer(self, layer: n.Layer) -> list[Any]:
         layers = self.keras.layers

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import minidl
 from benchmarks import networks as n
+from benchmarks.op_cases import NOT_TRAINED, POOL, OpCase
 from minidl import BatchNorm, Chain, Conv, Dense, Dropout, MaxPool, Tensor, flatten, no_grad, relu, training_mode
+from minidl import functions as f
 from minidl.backend import get_backend
 from minidl.data import DataLoader, onehotbatch
 from minidl.functions import identity
@@ -79,6 +82,42 @@ class Peer:
 
     def convolution(self, case: n.ConvCase) -> Convolution:
         return Convolution(case)
+
+    def op(self, case: OpCase, dropout: bool = True) -> Op:
+        return Op(case, dropout)
+
+
+OPS: dict[str, Callable[..., Tensor]] = {
+    "batch_norm": lambda x, scale, shift: f.batch_norm(x, scale, shift, n.EPS)[0],
+    "max_pool2d": lambda x: f.max_pool2d(x, POOL),
+    "mean_pool2d": lambda x: f.mean_pool2d(x, POOL),
+    "relu": f.relu,
+    "row_sums": f.row_sums,
+    "dense": f.dense,
+    "dropout": lambda x, rate: f.dropout(x, rate, (0, 0, 0)),
+    "softmax": f.softmax,
+    "softmax_cross_entropy": f.softmax_cross_entropy,
+}
+
+
+class Op:
+    def __init__(self, case: OpCase, dropout: bool) -> None:
+        self.inputs = {name: Tensor(x, requires_grad=name not in NOT_TRAINED) for name, x in case.arrays().items()}
+        self.arguments = {"rate": 0.5 if dropout else 0.0} if case.op == "dropout" else {}
+        self.function = OPS[case.op]
+        self.dy = Tensor(case.dy(self.forward().shape))
+
+    def forward(self) -> Tensor:
+        for x in self.inputs.values():
+            x.grad = None
+        return self.function(*self.inputs.values(), **self.arguments)
+
+    def backward(self, result: Tensor) -> None:
+        result.backward(self.dy)
+
+    def arrays(self, result: Tensor) -> dict[str, n.Array]:
+        gradients = {f"d{name}": x.grad.numpy() for name, x in self.inputs.items() if x.grad is not None}
+        return {"y": result.numpy()} | gradients
 
 
 class Convolution:

@@ -5,14 +5,16 @@ Relu works in place and the optimiser is the fused one: PyTorch's faster and thr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as f
 
 from benchmarks import networks as n
+from benchmarks.op_cases import NOT_TRAINED, POOL, OpCase
 
 Module = Any
 
@@ -111,6 +113,9 @@ class Peer:
     def convolution(self, case: n.ConvCase) -> Convolution:
         return Convolution(case, self.layout, self.device)
 
+    def op(self, case: OpCase, dropout: bool = True) -> Op:
+        return Op(case, self.layout, self.device, dropout)
+
     def _step(self, x: Any, y: Any) -> Any:
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.loss(self.run(x), y)
@@ -124,6 +129,57 @@ class Peer:
     def _set_training(self, training: bool) -> None:
         if self.model.training != training:  # it walks through all modules, which takes time in itself
             self.model.train(training)
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    "batch_norm": lambda x, scale, shift: f.batch_norm(x, None, None, scale, shift, True, n.BATCH_MOMENTUM, n.EPS),
+    "max_pool2d": lambda x: f.max_pool2d(x, POOL),
+    "mean_pool2d": lambda x: f.avg_pool2d(x, POOL),
+    "relu": f.relu,
+    "row_sums": lambda x: x.sum((0, 2, 3)),
+    "dense": f.linear,
+    "dropout": f.dropout,
+    "softmax": lambda x: f.softmax(x, -1),
+    "softmax_cross_entropy": lambda scores, targets: f.cross_entropy(scores, targets, reduction="none"),
+}
+
+
+class Op:
+    def __init__(self, case: OpCase, layout: Any, device: str, dropout: bool) -> None:
+        self.layout, self.device = layout, device
+        self.inputs = {
+            name: self._tensor(x.T if name == "weight" else x).requires_grad_(name not in NOT_TRAINED)
+            for name, x in case.arrays().items()
+        }
+        self.arguments = {"p": 0.5 if dropout else 0.0} if case.op == "dropout" else {}
+        self.function = OPS[case.op]
+        self.dy = self._tensor(case.dy(_as_in_minidl(self.forward()).shape))
+
+    def forward(self) -> Any:
+        for x in self.inputs.values():
+            x.grad = None
+        return self.function(*self.inputs.values(), **self.arguments)
+
+    def backward(self, result: Any) -> None:
+        result.backward(self.dy)
+
+    def arrays(self, result: Any) -> dict[str, n.Array]:
+        gradients = {f"d{name}": x.grad for name, x in self.inputs.items() if x.grad is not None}
+        if "dweight" in gradients:
+            gradients["dweight"] = gradients["dweight"].T
+        found = {"y": result.detach()} | gradients
+        return {name: _as_in_minidl(tensor).cpu().numpy() for name, tensor in found.items()}
+
+    def _tensor(self, array: n.Array) -> Any:
+        tensor = torch.from_numpy(array).to(self.device)
+        return (
+            tensor.permute(0, 3, 1, 2).contiguous(memory_format=self.layout) if array.ndim == 4 else tensor.contiguous()
+        )
+
+
+def _as_in_minidl(tensor: Any) -> Any:
+    """Images with their channels last."""
+    return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
 
 
 class Convolution:

@@ -56,8 +56,7 @@ def convert(graph: Graph, function: Callable[..., Any], x: Value) -> Value:
 
 def _shape_behind(layer: Callable[..., Any], x: Value) -> tuple[int, ...]:
     """The shape of layer(x), found by computing with zeros; the errors are the layer's own."""
-    tensors = layer.tensors().values() if isinstance(layer, Layer) else []
-    backend = next((tensor.backend for tensor in tensors), None)
+    backend = layer.backend if isinstance(layer, Layer) else None
     with no_grad(), evaluation_mode():
         shape: tuple[int, ...] = layer(Tensor(numpy.zeros(x.shape, numpy.float32), backend)).shape
     return shape

@@ -88,10 +88,7 @@ class Chain(Layer):
             return self(numpy.zeros(tuple(shape), numpy.float32)).shape
 
     def _beside_parameters(self, x: Operand) -> Tensor:
-        if isinstance(x, Tensor):
-            return x
-        tensors = self.tensors()
-        return Tensor(x, next(iter(tensors.values())).backend) if tensors else Tensor(x)
+        return x if isinstance(x, Tensor) else Tensor(x, self.backend)
 
 
 def activations(chain: Chain, x: Operand) -> tuple[Tensor, ...]:

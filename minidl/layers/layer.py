@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy
 
-from minidl.backend import Array, get_backend
+from minidl.backend import Array, Backend, default_backend, get_backend
 from minidl.ops.elementwise import identity
 from minidl.tensor import Operand, Tensor
 
@@ -39,6 +39,11 @@ class Layer:
     def params(self) -> dict[str, Tensor]:
         """The tensors that are trained, by dotted name."""
         return {name: x for name, x in self.tensors().items() if x.requires_grad}
+
+    @property
+    def backend(self) -> Backend:
+        """Where its tensors lie, and arrays have to come; the default backend where it has none."""
+        return next((x.backend for x in self.tensors().values()), default_backend())
 
     def layers_inside(self) -> Iterator[Layer]:
         """This layer and all layers in it, each once."""

@@ -273,6 +273,5 @@ def fit(
 
 
 def _backend_of(model: Callable[..., Any]) -> Backend:
-    """Where a network's parameters lie, and its batches have to come."""
-    params = model.params() if isinstance(model, Layer) else {}
-    return next((parameter.backend for parameter in params.values()), default_backend())
+    """Where the batches of a network, or of a function, have to come."""
+    return model.backend if isinstance(model, Layer) else default_backend()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import networks
+from benchmarks import networks, op_cases
+from benchmarks.checks import compare, mismatch
 from benchmarks.peers.minidl import Peer, make_chain
 from minidl import use_backend
 from minidl.models import vgg19
@@ -65,3 +66,43 @@ def test_a_convolution_has_all_outputs(peer):
         result = convolution.forward()
         convolution.backward(result)
         assert convolution.arrays(result).keys() == names
+
+
+SMALL = {
+    "batch_norm": (3, 4, 4, 2), "max_pool2d": (2, 4, 4, 3), "mean_pool2d": (2, 4, 4, 3), "relu": (2, 3, 3, 2),
+    "row_sums": (2, 3, 3, 2), "dense": (3, 5), "dropout": (4, 5), "softmax": (3, 6), "softmax_cross_entropy": (3, 6),
+}  # fmt: skip
+
+
+@pytest.fixture
+def small_shapes(monkeypatch):
+    for op, shapes in op_cases.SHAPES.items():
+        others = {"weight": (5, 4), "bias": (4,), "scale": (2,), "shift": (2,)}
+        monkeypatch.setitem(op_cases.SHAPES, op, {name: others.get(name, SMALL[op]) for name in shapes})
+    monkeypatch.setattr(op_cases, "ROWS", SMALL["softmax"])
+
+
+def outputs(peer, op):
+    layer = peer.op(op_cases.OpCase(op), dropout=False)
+    result = layer.forward()
+    layer.backward(result)
+    return layer.arrays(result)
+
+
+@pytest.mark.parametrize("op", op_cases.SHAPES)
+def test_an_op_has_all_outputs(op, peer, small_shapes):
+    trained = op_cases.SHAPES[op].keys() - op_cases.NOT_TRAINED
+    assert outputs(peer, op).keys() == {"y", *(f"d{name}" for name in trained)}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("layout", ["", "channels-last"])
+@pytest.mark.parametrize("op", op_cases.SHAPES)
+def test_pytorch_computes_the_same_op(op, layout, small_shapes):
+    pytest.importorskip("torch")
+    from benchmarks.peers import pytorch
+
+    with use_backend("cpu"):
+        ours = outputs(Peer(1, "", "cpu"), op)
+    theirs = outputs(pytorch.Peer(1, layout, "cpu"), op)
+    assert mismatch(compare(ours, theirs)) is None

@@ -1,0 +1,50 @@
+"""The interactive figures: which small arrays they start from. What they draw and compute is in figures/NAME.js."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minidl.data import Digits
+from minidl.explain.page import Page, as_json
+
+FOLDER = Path(__file__).parent / "figures"
+
+
+def figure(page: Page, content: str) -> str:
+    """A figure by its name; puts its script into the page."""
+    name = content.strip()
+    data = FIGURES[name]()
+    page.script(_script("figure"))
+    page.script(_script(name))
+    page.script(f'figures.{name}(document.getElementById("figure-{name}"), {as_json(data)});')
+    title = html.escape(name.replace("_", " "))
+    return f'<div class="figure" id="figure-{name}" role="group" aria-label="Figure: {title}"></div>'
+
+
+def _convolution() -> dict[str, Any]:
+    return {
+        "x": _digit(),
+        "filters": {
+            "vertical edges": [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
+            "horizontal edges": [[-1, -2, -1], [0, 0, 0], [1, 2, 1]],
+            "sum of all": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
+            "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+            "leave as it is": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+        },
+    }
+
+
+def _digit() -> list[list[int]]:
+    """A handwritten 0 of 8 x 8 pixels, from 0 to 16."""
+    images, _ = Digits("test")[:1]
+    return [[round(float(pixel[0]) * 16 / 255) for pixel in row[::4]] for row in images[0][::4]]
+
+
+FIGURES: dict[str, Callable[[], dict[str, Any]]] = {"conv2d": _convolution}
+
+
+def _script(name: str) -> str:
+    return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
