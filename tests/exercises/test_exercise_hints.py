@@ -38,6 +38,10 @@ WRONG = [
                    "    padded = np.pad(x, ((0, 0), (w.top, w.bottom), (w.left, w.right), (0, 0)))\n"
                    "    return right.forward(padded, w._replace(top=0, bottom=0, left=0, right=0))",
      ["hint: padding wins, as if it were pixels of 0: leave it out"], 1),
+    ("conv2d", "def forward(x, weight, bias, windows, groups):\n"
+               "    assert groups == 1\n"
+               "    return right.forward(x, weight, 0 * bias, windows, groups)",
+     ["wrong  forward of conv2d(2x3x4x2, 2x2x2x3, 3), float64: 6 of 14 calls", "hint: the bias is forgotten"], 1),
     ("max_pool2d", "def forward(x, windows): return right.forward(x, windows)[0]",
      ["expected the results (y, choice), got shape"], 0),
     ("max_pool2d", "def scatter(dy, choice, x_shape, windows):\n"
