@@ -32,4 +32,23 @@ def conv2d(numbers):
     }
 
 
-EXPECTED = {"conv2d": conv2d}
+def softmax(numbers):
+    x = tensor(numbers["x"])
+    y = F.softmax(x)
+    rows = [grad(F.softmax(x)[k], x)[0].numpy() for k in range(x.size)]
+    (dx,) = grad((y * array(numbers["dy"])).sum(), x)
+    return {"y": y.numpy(), "logy": F.logsoftmax(x).numpy(), "dx": dx.numpy(), "jacobian": rows}
+
+
+def softmax_cross_entropy(numbers):
+    x = tensor([numbers["x"]])
+    losses = F.softmax_cross_entropy(x, array([numbers["targets"]]))
+    (dx,) = grad(losses.sum(), x)
+    return {"loss": losses.item(), "dx": dx.numpy()[0], "y": F.softmax(x).numpy()[0]}
+
+
+EXPECTED = {
+    "conv2d": conv2d,
+    "softmax": softmax,
+    "softmax_cross_entropy": softmax_cross_entropy,
+}

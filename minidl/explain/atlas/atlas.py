@@ -21,6 +21,8 @@ EXPLANATIONS = Path(__file__).parent / "explanations"
 # What `minidl explain` calls each op, in the order in which they are best read -> its folder in minidl/ops
 TOPICS = {
     "conv": "conv2d",
+    "softmax": "softmax",
+    "crossentropy": "softmax_cross_entropy",
 }
 
 

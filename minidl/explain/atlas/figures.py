@@ -37,13 +37,21 @@ def _convolution() -> dict[str, Any]:
     }
 
 
+def _scores() -> dict[str, Any]:
+    return {"classes": ["cat", "dog", "ship", "truck"], "x": [2, 1, 0, -1], "dy": [1, 0, 0, 0]}
+
+
 def _digit() -> list[list[int]]:
     """A handwritten 0 of 8 x 8 pixels, from 0 to 16."""
     images, _ = Digits("test")[:1]
     return [[round(float(pixel[0]) * 16 / 255) for pixel in row[::4]] for row in images[0][::4]]
 
 
-FIGURES: dict[str, Callable[[], dict[str, Any]]] = {"conv2d": _convolution}
+FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
+    "conv2d": _convolution,
+    "softmax": _scores,
+    "softmax_cross_entropy": _scores,
+}
 
 
 def _script(name: str) -> str:

@@ -139,3 +139,30 @@ function steps(count, place, go) {
 // The line that says in words and numbers what is shown; read aloud when it changes.
 const note = () => element("p", { class: "note sum", "aria-live": "polite" });
 const strong = (content) => element("b", {}, content);
+
+// Bars under one another, each with its name and number; those of negative numbers go to the left.
+//   choose(k)  a bar was clicked; without it the bars are only shown
+class Bars {
+  constructor(title, names, { choose = null, digits = 3 } = {}) {
+    this.digits = digits;
+    this.bars = names.map((name, k) => {
+      const bar = element("span", { class: "bar" }), number = element("span", { class: "number" });
+      const row = element(choose ? "button" : "div", choose ? { type: "button", class: "bar-row", onclick: () => choose(k) } : { class: "bar-row" },
+        element("span", { class: "name" }, name), element("span", { class: "track" }, bar), number);
+      return { row, bar, number };
+    });
+    this.panel = element("div", { class: "panel bars", role: "group", "aria-label": title }, element("h4", {}, title), ...this.bars.map(({ row }) => row));
+  }
+
+  // scale: the number whose bar is as long as the track (half of it where `signed`)
+  show(values, { scale = 1, signed = false, chosen = -1 } = {}) {
+    values.forEach((value, k) => {
+      const { row, bar, number } = this.bars[k], length = Math.min(1, Math.abs(value) / scale) * (signed ? 50 : 100) || 0;
+      bar.style.width = `${length}%`;
+      bar.style.left = signed ? `${value < 0 ? 50 - length : 50}%` : "0";
+      bar.style.background = `var(--${value < 0 ? "negative" : "positive"})`;
+      number.textContent = text(value, this.digits);
+      if (row.tagName === "BUTTON") row.setAttribute("aria-pressed", String(k === chosen));
+    });
+  }
+}
