@@ -7,11 +7,13 @@ A backend is an array library (`xp`) plus the kernel file of the same name in ev
     "gpu"         CuPy    ops/*/gpu.py         CUDA, in ops/*/gpu.cu
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from types import ModuleType, TracebackType
+from types import MappingProxyType, ModuleType, TracebackType
 from typing import Any
 
 import numpy
@@ -22,6 +24,7 @@ OLDEST_CARDS = {11: (3, 5), 12: (5, 0), 13: (7, 5)}  # compute capabilities, by 
 Array = Any  # numpy.ndarray or cupy.ndarray: the same methods on both
 
 _default: ContextVar[str] = ContextVar("default_backend", default="cpu")
+_swapped: ContextVar[Mapping[str, ModuleType]] = ContextVar("swapped_kernels", default=MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Backend:
 
     def kernels(self, op_package: str | None) -> ModuleType:
         """This backend's kernel module for an op; `op_package` is the op's `__package__`."""
-        return _kernel_module(f"{op_package}.{self.name}")
+        path = f"{op_package}.{self.name}"
+        return _swapped.get().get(path) or _kernel_module(path)
 
     def asarray(self, array: Any, dtype: object = None) -> Array:
         """`array` on this backend in C order, which every kernel relies on; copied only if it must be."""
@@ -122,3 +126,29 @@ class use_backend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _default.reset(self._token)
+
+
+@contextmanager
+def use_kernels(op: str, kernels: ModuleType) -> Iterator[None]:
+    """`with use_kernels("conv2d", module):` backend "reference" computes that op with your module, and is the default.
+
+    The module defines every public function of minidl/ops/conv2d/reference.py; ValueError names those that it lacks.
+    Only tensors on "reference" notice, so make them, or the network, inside the block.
+    """
+    path = f"minidl.ops.{op}.reference"
+    functions = [name for name, value in vars(_kernel_module(path)).items() if _is_defined_in(path, value)]
+    missing = [name for name in functions if not hasattr(kernels, name)]
+    if missing:
+        raise ValueError(f"use_kernels: expected {kernels.__name__} to define {', '.join(functions)}, as "
+                         f"minidl/ops/{op}/reference.py does; it lacks {', '.join(missing)}")  # fmt: skip
+    token = _swapped.set({**_swapped.get(), path: kernels})
+    try:
+        with use_backend("reference"):
+            yield
+    finally:
+        _swapped.reset(token)
+
+
+def _is_defined_in(path: str, value: object) -> bool:
+    """Whether it is a public function of that module, and not one that it imports."""
+    return getattr(value, "__module__", None) == path and not getattr(value, "__name__", "_").startswith("_")

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     pass
 
 BACKENDS = ["cpu", "reference", "gpu"]
+EXERCISES = [
+    "relu", "dense", "mean_pool2d", "max_pool2d", "conv2d", "softmax", "softmax_cross_entropy", "dropout", "batch_norm",
+    "momentum",
+]  # fmt: skip
 EXIT_CODES = """\
 exit codes:
   0    done
@@ -135,6 +139,13 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=commands.check)
     check.add_argument("--backend", action="append", choices=BACKENDS, help="(reference and cpu)")
 
+    exercise = verbs.add_parser("exercise", help="write an op's kernels yourself", description=_exercise_text())
+    exercise.set_defaults(command=commands.exercise)
+    exercise.add_argument("op", choices=EXERCISES, metavar="OP", help=", ".join(EXERCISES))
+    exercise.add_argument("--out", metavar="FILE", help="the file to write (OP.py)")
+    exercise.add_argument("--check", action="store_true", help="check what you have written")
+    exercise.add_argument("--file", metavar="FILE", help="the file to check (OP.py)")
+
     explain = verbs.add_parser("explain", help="a page that shows how a layer works", description=_explain_text())
     explain.set_defaults(command=commands.explain)
     explain.add_argument("topic", metavar="TOPIC", help="such as conv, maxpool, batchnorm, momentum")
@@ -166,6 +177,10 @@ def _rates() -> str:
 
 def _train_text() -> str:
     return "Train MODEL. Ctrl-C finishes the step and saves; --resume goes on as if nothing had happened."
+
+
+def _exercise_text() -> str:
+    return "Write a file with OP's kernels, their bodies left to you. --check compares yours, and trains with them."
 
 
 def _explain_text() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,26 @@ def atlas(options: argparse.Namespace, console: Console) -> int:
     from minidl.recipe import say
 
     build_atlas(options.out, options.benchmarks, say(console))
+    return 0
+
+
+def exercise(options: argparse.Namespace, console: Console) -> int:
+    from minidl.exercises import LESSONS, check_exercise, write_skeleton
+    from minidl.recipe import say
+
+    lesson = LESSONS[options.op]
+    if "" in (options.out, options.file):
+        raise UsageError("expected the name of a file, got an empty text for --out or --file")
+    if options.file is not None and not options.check:
+        raise UsageError("expected --check with --file; --out names the file to write")
+    if options.out is not None and options.check:
+        raise UsageError("expected --out without --check; --file names the file to check")
+    path = options.file or options.out or f"{lesson.name}.py"
+    if options.check:
+        return 0 if check_exercise(lesson, path, console) else 1
+    write_skeleton(lesson, path)
+    checking = f"minidl exercise {lesson.name} --check --file {shlex.quote(path)}"
+    say(console)(f"Written: {path}. Fill it in, then:  {checking}")
     return 0
 
 

@@ -1,13 +1,16 @@
 """Backends: which array library and kernels they name, and what they say when something is missing."""
 
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from minidl.backend import get_backend, use_backend, why_unusable
+from minidl.backend import get_backend, use_backend, use_kernels, why_unusable
+from minidl.functions import dense, relu
+from minidl.gradient_check import GradientError, check_gradients
+from minidl.ops.dense import reference
 from minidl.tensor import Tensor
 
 
@@ -125,3 +128,58 @@ def test_use_backend_without_a_block_lasts():
     finally:
         use_backend("cpu")
     assert Tensor([1.0]).backend.name == "cpu"
+
+
+# Kernels of one's own -------------------------------------------------------------------------------------------------
+
+ROW, COLUMN = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])  # whose product is 11
+
+
+def dense_kernels(**others):
+    """A module with the reference's functions, but for some others."""
+    module = ModuleType("others")
+    vars(module).update({name: value for name, value in vars(reference).items() if not name.startswith("__")} | others)
+    return module
+
+
+def doubled(x, weight, bias):
+    return 2 * reference.forward(x, weight, bias)
+
+
+def test_use_kernels_swaps_them_on_the_reference_backend_and_nowhere_else():
+    with use_kernels("dense", dense_kernels(forward=doubled)):
+        inside = dense(Tensor(ROW), Tensor(COLUMN))
+        assert inside.backend is get_backend("reference")
+        assert inside.item() == 22
+        assert dense(Tensor(ROW, "cpu"), Tensor(COLUMN, "cpu")).item() == 11
+        with pytest.raises(GradientError, match="dense is wrong with respect to input 0"):
+            check_gradients(dense, [ROW, COLUMN])
+    assert Tensor(ROW).backend is get_backend("cpu")
+    assert dense(Tensor(ROW, "reference"), Tensor(COLUMN, "reference")).item() == 11
+
+
+def test_use_kernels_can_be_nested_and_ends_with_an_error():
+    plus_one = dense_kernels(forward=lambda x, weight, bias: x @ weight + 1)
+    with use_kernels("dense", dense_kernels(forward=doubled)):
+        with use_kernels("dense", plus_one):
+            assert dense(Tensor(ROW), Tensor(COLUMN)).item() == 12
+        with pytest.raises(ZeroDivisionError), use_kernels("relu", _relu_that_fails()):
+            relu(dense(Tensor(ROW), Tensor(COLUMN)))
+        assert dense(Tensor(ROW), Tensor(COLUMN)).item() == 22
+        assert relu(Tensor(ROW)).shape == (1, 2)
+
+
+def _relu_that_fails():
+    module = ModuleType("fails")
+    module.forward = module.gradient = module.gradient_and_sums = lambda *arrays: 1 / 0
+    return module
+
+
+def test_use_kernels_names_the_functions_that_are_missing():
+    half = ModuleType("half")
+    half.forward = doubled
+    message = "expected half to define forward, input_gradient, weight_gradient, as .*; it lacks input_g.*, weight_g.*"
+    with pytest.raises(ValueError, match=message), use_kernels("dense", half):
+        pass
+    with pytest.raises(ModuleNotFoundError, match="conv3d"), use_kernels("conv3d", half):
+        pass
