@@ -76,6 +76,17 @@ def optimiser_steps(numbers):
     return {"path": path, "losses": losses}
 
 
+def pooling(pool):
+    def expected(numbers):
+        x = tensor(numbers["x"])
+        y = pool(x.reshape(1, *x.shape, 1), numbers["size"], numbers["stride"], numbers["pad"])
+        y = y.reshape(y.shape[1:3])
+        (dx,) = grad((y * array(numbers["dy"])).sum(), x, create_graph=True)
+        return {"y": y.numpy(), "dx": dx.numpy()}
+
+    return expected
+
+
 def softmax(numbers):
     x = tensor(numbers["x"])
     y = F.softmax(x)
@@ -94,6 +105,8 @@ def softmax_cross_entropy(numbers):
 EXPECTED = {
     "batch_norm": batch_norm,
     "dropout": dropout,
+    "max_pool2d": pooling(F.max_pool2d),
+    "mean_pool2d": pooling(F.mean_pool2d),
     "optimiser_steps": optimiser_steps,
     "conv2d": conv2d,
     "softmax": softmax,

@@ -22,6 +22,8 @@ EXPLANATIONS = Path(__file__).parent / "explanations"
 # What `minidl explain` calls each op, in the order in which they are best read -> its folder in minidl/ops
 TOPICS = {
     "conv": "conv2d",
+    "maxpool": "max_pool2d",
+    "meanpool": "mean_pool2d",
     "batchnorm": "batch_norm",
     "dropout": "dropout",
     "softmax": "softmax",

@@ -19,7 +19,7 @@ def figure(page: Page, content: str) -> str:
     name = content.strip()
     data = FIGURES[name]()
     page.script(_script("figure"))
-    page.script(_script(name))
+    page.script(_script(FILES.get(name, name)))
     page.script(f'figures.{name}(document.getElementById("figure-{name}"), {as_json(data)});')
     title = html.escape(name.replace("_", " "))
     return f'<div class="figure" id="figure-{name}" role="group" aria-label="Figure: {title}"></div>'
@@ -63,11 +63,15 @@ def _digit() -> list[list[int]]:
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
     "batch_norm": _channel,
     "dropout": _pixels,
+    "max_pool2d": _pixels,
+    "mean_pool2d": _pixels,
     "optimiser_steps": _valley,
     "conv2d": _convolution,
     "softmax": _scores,
     "softmax_cross_entropy": _scores,
 }
+
+FILES = {"max_pool2d": "pooling", "mean_pool2d": "pooling"}  # of figures that share one
 
 
 def _script(name: str) -> str:
