@@ -87,6 +87,25 @@ def pooling(pool):
     return expected
 
 
+def dense(numbers):
+    inputs = [tensor(numbers[name]) for name in ("x", "weight", "bias")]
+    y = F.dense(*inputs)
+    gradients = grad((y * array(numbers["dy"])).sum(), inputs, create_graph=True)
+    return {"y": y.numpy()} | {
+        f"d{name}": dx.numpy() for name, dx in zip(("x", "weight", "bias"), gradients, strict=True)
+    }
+
+
+def elementwise_or_sums(function):
+    def expected(numbers):
+        x = tensor(numbers["x"])
+        y = function(x)
+        (dx,) = grad((y * array(numbers["dy"])).sum(), x, create_graph=True)
+        return {"y": y.numpy(), "dx": dx.numpy()}
+
+    return expected
+
+
 def softmax(numbers):
     x = tensor(numbers["x"])
     y = F.softmax(x)
@@ -104,11 +123,14 @@ def softmax_cross_entropy(numbers):
 
 EXPECTED = {
     "batch_norm": batch_norm,
+    "dense": dense,
     "dropout": dropout,
     "max_pool2d": pooling(F.max_pool2d),
     "mean_pool2d": pooling(F.mean_pool2d),
     "optimiser_steps": optimiser_steps,
     "conv2d": conv2d,
+    "relu": elementwise_or_sums(F.relu),
+    "row_sums": elementwise_or_sums(F.row_sums),
     "softmax": softmax,
     "softmax_cross_entropy": softmax_cross_entropy,
 }

@@ -21,6 +21,8 @@ EXPLANATIONS = Path(__file__).parent / "explanations"
 
 # What `minidl explain` calls each op, in the order in which they are best read -> its folder in minidl/ops
 TOPICS = {
+    "dense": "dense",
+    "relu": "relu",
     "conv": "conv2d",
     "maxpool": "max_pool2d",
     "meanpool": "mean_pool2d",
@@ -29,6 +31,7 @@ TOPICS = {
     "softmax": "softmax",
     "crossentropy": "softmax_cross_entropy",
     "momentum": "optimiser_steps",
+    "rowsums": "row_sums",
 }
 
 

@@ -42,6 +42,22 @@ def _channel() -> dict[str, Any]:
     return {"x": [3, 5, 4, 8, 2, 6, 9, 3], "dy": [1, 0, 0, 2, 0, -1, 0, 0], "eps": 1e-5, "momentum": 0.1}
 
 
+def _dense() -> dict[str, Any]:
+    return {
+        "x": [[1, 2, 0, -1], [0.5, -1, 2, 1], [-2, 0, 1, 3]],
+        "weight": [[0.5, -1, 0], [1, 0.5, -0.5], [0, 2, 1], [-1, 0, 0.25]],
+        "bias": [0, 1, -1],
+    }
+
+
+def _units() -> dict[str, Any]:
+    return {"x": [-3, -1, -0.5, 1, 2, 4], "dy": [1, -2, 3, 0.5, -1, 2]}
+
+
+def _rows() -> dict[str, Any]:
+    return {"x": [[1, 0, -2], [3, 2, 1], [0, -1, 1], [2, 2, 0], [-1, 4, 3]], "dy": [1, -2, 0.5]}
+
+
 def _pixels() -> dict[str, Any]:
     return {"x": _digit()}
 
@@ -62,11 +78,14 @@ def _digit() -> list[list[int]]:
 
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
     "batch_norm": _channel,
+    "dense": _dense,
     "dropout": _pixels,
     "max_pool2d": _pixels,
     "mean_pool2d": _pixels,
     "optimiser_steps": _valley,
     "conv2d": _convolution,
+    "relu": _units,
+    "row_sums": _rows,
     "softmax": _scores,
     "softmax_cross_entropy": _scores,
 }
