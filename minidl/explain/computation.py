@@ -133,8 +133,8 @@ def _edges(node: Tensor, places: dict[int, tuple[float, float]]) -> str:
         lines.append(_line(f"M{start:.0f} {level:.0f} {bend}"))
     name = html.escape(op_name(node) or "")
     lines.append(_line(f"M{op_at - 8:.0f} {middle:.0f} H{left - 1:.0f}"))
-    lines.append(f'<circle cx="{op_at:.0f}" cy="{middle:.0f}" r="5" fill="var(--accent)"/>'
-                 f'<text class="op" x="{op_at:.0f}" y="{middle - 10:.0f}" text-anchor="middle">{name}</text>')  # fmt: skip
+    lines.append(f'<circle cx="{op_at:.0f}" cy="{middle:.0f}" r="5" fill="var(--accent)"/>')
+    lines.append(f'<text class="op" x="{op_at:.0f}" y="{middle - 10:.0f}" text-anchor="middle">{name}</text>')
     return "".join(lines)
 
 
