@@ -2,9 +2,10 @@
 figures.dense = (box, data) => {
   const state = { mode: "Output", x: data.x.map((row) => [...row]), weight: data.weight.map((row) => [...row]), bias: [...data.bias], at: 0 };
   const samples = data.x.length, inputs = data.weight.length, outputs = data.bias.length, range = (n) => [...Array(n).keys()];
+  state.dy = make(samples, outputs, (n, o) => ((2 * n + 3 * o) % 5) - 2);
 
   const compute = () => {
-    const { x, weight, bias } = state, dy = make(samples, outputs, (n, o) => ((2 * n + 3 * o) % 5) - 2);
+    const { x, weight, bias, dy } = state;
     return {
       x, weight, bias, dy,
       y: make(samples, outputs, (n, o) => bias[o] + sum(range(inputs).map((i) => x[n][i] * weight[i][o]))),
@@ -21,7 +22,7 @@ figures.dense = (box, data) => {
   const x = new Grid("x: samples in rows", { edit: (n, i, number) => { state.x[n][i] = number; draw(); } });
   const weight = new Grid("weight: an input in each row, an output in each column", { edit: (i, o, number) => { state.weight[i][o] = number; draw(); } });
   const bias = new Grid("bias", { edit: (_, o, number) => { state.bias[o] = number; draw(); } });
-  const y = new Grid("Output y", { choose }), asked = new Grid("What is asked of the output, dy");
+  const y = new Grid("Output y", { choose }), asked = new Grid("What is asked of the output, dy", { edit: (n, o, number) => { state.dy[n][o] = number; draw(); } });
   const dx = new Grid("Gradient dx", { choose }), dweight = new Grid("Gradient dweight", { choose }), dbias = new Grid("Gradient dbias", { choose });
   const line = note(), panels = element("div", { class: "panels" });
   box.append(
