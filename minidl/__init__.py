@@ -3,6 +3,7 @@
 Reading order is dependency order: backend, modes, tensor, ops/, functions, layers/, losses, optimisers, training/.
 """
 
+from minidl import displays as displays  # gives tensors and networks what they show themselves with
 from minidl.backend import use_backend
 from minidl.dlpack import from_dlpack
 from minidl.functions import (

@@ -148,8 +148,11 @@ def _parser() -> argparse.ArgumentParser:
 
     explain = verbs.add_parser("explain", help="a page that shows how a layer works", description=_explain_text())
     explain.set_defaults(command=commands.explain)
-    explain.add_argument("topic", metavar="TOPIC", help="such as conv, maxpool, batchnorm, momentum")
+    explain.add_argument("topic", metavar="TOPIC", help="such as conv, maxpool, batchnorm, momentum; or run")
+    explain.add_argument("run", nargs="?", metavar="RUN_DIR", help="of run: the run folder to be shown")
     explain.add_argument("--out", metavar="FILE", help="the page (TOPIC.html)")
+    explain.add_argument("--images", type=int, default=500, metavar="N", help="of run: test images to look at (500)")
+    explain.add_argument("--data-dir", metavar="DIR", help="of run: where CIFAR-10 lies")
 
     atlas = verbs.add_parser("atlas", help="the pages of all layers, and an index of them")
     atlas.set_defaults(command=commands.atlas)
@@ -186,7 +189,8 @@ def _exercise_text() -> str:
 def _explain_text() -> str:
     return (
         "Write a page on TOPIC: the idea, the formula, an interactive figure, the gradient, the code of the three "
-        "tiers side by side, its checks and times, and common mistakes. One file that needs only a browser."
+        "tiers side by side, its checks and times, and common mistakes. Or, with run, on a network that was trained: "
+        "its layers, how its signal fared, what it looks at and gets wrong. One file that needs only a browser."
     )
 
 

@@ -157,10 +157,26 @@ def check(options: argparse.Namespace, console: Console) -> int:
 def explain(options: argparse.Namespace, console: Console) -> int:
     from minidl.explain.atlas.atlas import TOPICS, explain_topic
 
+    if options.topic == "run":
+        return _explain_run(options, console)
+    if options.run is not None:
+        raise UsageError(f"a folder goes with run only: minidl explain run {options.run}")
     if options.topic not in (*TOPICS, *TOPICS.values()):
         raise UsageError(f"nothing is known of {options.topic!r}: choose one of {', '.join(TOPICS)}")
     page = explain_topic(options.topic, options.benchmarks)
     console.print(str(page.save(options.out or f"{options.topic}.html")), markup=False, soft_wrap=True)
+    return 0
+
+
+def _explain_run(options: argparse.Namespace, console: Console) -> int:
+    from minidl.explain.network.pages import explain_run
+
+    if options.run is None:
+        raise UsageError("expected a run folder: minidl explain run RUN_DIR")
+    if options.images < 2:
+        raise UsageError(f"expected --images of at least 2, got {options.images}")
+    page = explain_run(options.run, options.data_dir, options.images, console)
+    console.print(str(page.save(options.out or "run.html")), markup=False, soft_wrap=True)
     return 0
 
 

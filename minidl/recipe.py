@@ -28,6 +28,7 @@ from minidl.training.checkpoint import load_checkpoint
 from minidl.training.data_loader import AugmentationStep
 from minidl.training.loop import Loss, Training, evaluate
 from minidl.training.run_folder import CHECKPOINT, RunFolder
+from minidl.training.signals import SAMPLES, RecordSignals
 
 MODELS: dict[str, Callable[[], Chain]] = {name: getattr(models, name) for name in models.__all__} | {
     f"{name}-plain": partial(getattr(models, name), batchnorm=False) for name in ("vgg11", "vgg13", "vgg16", "vgg19")
@@ -186,10 +187,12 @@ def _prepare(settings: Settings, train_data: Any, test_data: Any) -> Training:
 
 
 def _run(folder: RunFolder, training: Training, train_data: Any, console: Console) -> bool:
-    some_images = to_float(train_data.images[:32])
+    images, labels = train_data[:SAMPLES]
+    some_images, some_targets = to_float(images), onehotbatch(labels, range(len(train_data.classes)))
     with ProgressDisplay(console) as progress, StopOnInterrupt() as interrupt:
         watch = WatchSignal(some_images, say(console, style="bold yellow"))
-        training.run([interrupt, KeepRunFolder(folder), progress, watch])  # what is printed has been saved
+        record = RecordSignals(folder, some_images, some_targets)
+        training.run([interrupt, KeepRunFolder(folder), record, progress, watch])  # what is printed has been saved
     if training.position.epoch < training.epochs:
         say(console)(f"Stopped and saved. Go on with:  minidl train --resume {shlex.quote(str(folder.path))}")
         return False

@@ -205,6 +205,9 @@ class Tensor:
         def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
         def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 
+        # written in minidl/displays.py
+        def graph(self, names: Any = None) -> Any: ...
+
 
 Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy to one gradient per input
 Operand: TypeAlias = Tensor | Array | float  # what functions take; minidl/operands.py makes tensors of them
@@ -293,6 +296,11 @@ def _captured(op: str, backward: Backward) -> list[object]:
 def op_name(x: Tensor) -> str | None:
     """The function that computed x, such as "conv2d"; None when that was not recorded."""
     return x._op
+
+
+def inputs_of(x: Tensor) -> tuple[Tensor, ...]:
+    """What that function was given; nothing when it was not recorded, or when the history has been used up."""
+    return x._inputs
 
 
 def _start(output: Tensor, gradient: Tensor | None) -> Tensor:

@@ -18,7 +18,7 @@ READING_ORDER = [
     "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples",
     "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules",
     "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.models.", "minidl.data.", "minidl.keras.",
-    "minidl.", "minidl.explain.", "minidl.exercises.", "minidl.commands", "minidl.cli",
+    "minidl.", "minidl.explain.", "minidl.displays", "minidl.exercises.", "minidl.commands", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",

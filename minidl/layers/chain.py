@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy
 
@@ -86,6 +86,11 @@ class Chain(Layer):
         """
         with no_grad(), evaluation_mode():
             return self(numpy.zeros(tuple(shape), numpy.float32)).shape
+
+    if TYPE_CHECKING:  # written in minidl/displays.py
+
+        def explain(self, x: Any, labels: Any = None) -> Any: ...
+        def _repr_html_(self) -> str: ...
 
     def _beside_parameters(self, x: Operand) -> Tensor:
         return x if isinstance(x, Tensor) else Tensor(x, self.backend)

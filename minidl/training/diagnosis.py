@@ -50,12 +50,13 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
     x is a batch of at least two inputs (n, ...). The signal is how much the numbers differ from image to image: the
     standard deviation over the batch, averaged over everything else.
     """
-    at_start = _signal(get_backend("cpu").asarray(x))
+    at_start = signal_of(get_backend("cpu").asarray(x))
     for i, layer, y in _outputs(model, x, step):
-        if _signal(y) < DEAD * at_start and isinstance(layer, Layer):
+        if signal_of(y) < DEAD * at_start and isinstance(layer, Layer):
             return (
                 f"the signal has died in layer {i}, {name_of(layer)}: its outputs differ between images by "
-                f"{_signal(y) / at_start:.2%} of what the images do, so every image looks alike to the layers behind. "
+                f"{signal_of(y) / at_start:.2%} of what the images do, so every image looks alike to the layers "
+                f"behind. "
                 f"Put a BatchNorm behind each convolution, or draw the weights with init=he_normal"
             )
     return None
@@ -81,5 +82,6 @@ def untouched(model: Layer) -> Iterator[None]:
                 tensor.array = array
 
 
-def _signal(y: numpy.ndarray[Any, Any]) -> float:
+def signal_of(y: numpy.ndarray[Any, Any]) -> float:
+    """How much the numbers of a batch (n, ...) differ from image to image, on average."""
     return float(y.std(axis=0, dtype=numpy.float64).mean())

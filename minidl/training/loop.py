@@ -171,6 +171,9 @@ class Position:
 class Callback:
     """Something that watches training. Each method is given the Training and may set `training.stop`."""
 
+    def training_began(self, training: Training) -> None:
+        """Before the first step, of a resumed run as well."""
+
     def batch_ended(self, training: Training) -> None:
         """After each step."""
 
@@ -197,6 +200,8 @@ class Training:
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Go on from `position` to the last epoch, or until a callback sets `stop`."""
         backend = _backend_of(self.model)
+        for callback in callbacks:
+            callback.training_began(self)
         while self.position.epoch < self.epochs and not self.stop:
             started = time.perf_counter()
             batches = self.data.batches(self.first_pass + self.position.epoch, self.position.batch)

@@ -3,6 +3,7 @@
     config.json              the settings
     history.csv              a row of figures for each epoch
     checkpoint.safetensors   model, optimiser, and where training stands
+    signals.json             how large activations and gradients were, layer by layer
     curves.png               loss and accuracy, where matplotlib is installed
 
 Every file is written beside and renamed, so that none is ever half written.
@@ -23,7 +24,7 @@ from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, repla
 from minidl.training.loop import Position, Totals
 
 CHECKPOINT = "checkpoint.safetensors"
-RUN_FILES = (CHECKPOINT, "config.json", "history.csv", "curves.png")
+RUN_FILES = (CHECKPOINT, "config.json", "history.csv", "signals.json", "curves.png")
 History = list[dict[str, float]]
 
 
@@ -95,6 +96,32 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         self._write_text("history.csv", text.getvalue())
+
+    def load_history(self) -> History:
+        """The rows of history.csv; none where there is no such file, ValueError when it is something else."""
+        path = self.path / "history.csv"
+        if not path.is_file():
+            return []
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        except (ValueError, TypeError):
+            raise ValueError(f"{path}: expected a table of numbers, as minidl train writes it") from None
+
+    def save_signals(self, records: list[dict[str, Any]]) -> None:
+        self._write_text("signals.json", json.dumps({"records": records}))
+
+    def load_signals(self) -> list[dict[str, Any]]:
+        """What save_signals() was given last; nothing where there is no such file, ValueError when it is another."""
+        path = self.path / "signals.json"
+        if not path.is_file():
+            return []
+        try:
+            records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(f"{path}: expected what minidl train keeps of its layers, got something else; it can be "
+                             "deleted") from None  # fmt: skip
+        return records
 
     def save_curves(self, history: History) -> None:
         """Draw curves.png; does nothing without matplotlib (the extra `plot`)."""

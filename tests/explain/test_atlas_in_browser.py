@@ -3,12 +3,11 @@
 import numpy
 import pytest
 from figure_numbers import EXPECTED
+from page_checks import check_it_fits_a_phone, check_it_is_small_and_asks_for_nothing, serious_faults
 
 from minidl.explain.atlas.atlas import TOPICS, build_atlas
 
 pytestmark = pytest.mark.browser
-SIZE_LIMIT = 2_000_000
-PHONE = 360
 
 
 @pytest.fixture(scope="module")
@@ -24,27 +23,19 @@ def path(atlas, request):
 
 
 def test_pages_are_small_and_ask_for_nothing(path, watched):
-    assert path.stat().st_size < SIZE_LIMIT
-    page, wrong = watched(path)
-    page.wait_for_timeout(100)
-    assert wrong == []
+    check_it_is_small_and_asks_for_nothing(path, watched)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_pages_have_no_serious_accessibility_fault(path, dark, watched):
-    from axe_playwright_python.sync_playwright import Axe
-
     page, _ = watched(path, dark=dark)
     for button in page.locator("[data-step]").all():
         button.click()  # marked lines must be readable, too; the last step stays
-    found = Axe().run(page).response["violations"]
-    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in serious] == []
+    assert serious_faults(page) == []
 
 
 def test_pages_fit_a_phone(path, watched):
-    page, _ = watched(path, width=PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+    check_it_fits_a_phone(path, watched)
 
 
 def test_light_and_dark_can_be_switched(atlas, watched):

@@ -1,0 +1,109 @@
+"""What in an image a network looks at: gradient saliency and occlusion, and the filters of its first layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from minidl.explain.charts import image
+from minidl.functions import softmax
+from minidl.layers import Chain, Conv
+from minidl.modes import evaluation_mode, no_grad
+from minidl.tensor import Tensor, grad
+
+Images = NDArray[Any]  # (n, h, w, c) float32 from 0 to 1
+
+PATCH, STRIDE = 8, 4  # pixels: of the square that covers, and how far it moves
+SHOWN = 96  # pixels that an image is wide on the page
+
+
+def saliency(model: Chain, images: Images) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(maps (n, h, w), classes (n,)): how much each pixel would change the score of the class that has the highest.
+
+    The largest absolute gradient of the three colours (Simonyan, Vedaldi and Zisserman 2013).
+    """
+    x = Tensor(images, model.backend, requires_grad=True)
+    with evaluation_mode():
+        scores = model(x)
+        classes = scores.numpy().argmax(axis=1)
+        chosen = numpy.eye(scores.shape[1], dtype=scores.dtype)[classes]
+        (dx,) = grad((scores * x.backend.asarray(chosen)).sum(), x)
+    return numpy.abs(dx.numpy()).max(axis=3), classes
+
+
+def occlusion(model: Chain, images: Images, classes: NDArray[Any]) -> NDArray[Any]:
+    """Maps (n, rows, columns): by how much the probability of the class falls when a grey square covers that place.
+
+    Zeiler and Fergus 2013; the square is PATCH pixels wide and moves by STRIDE.
+    """
+    n, h, w, _ = images.shape
+    places = [(i, j) for i in range(0, h - PATCH + 1, STRIDE) for j in range(0, w - PATCH + 1, STRIDE)]
+    before = probabilities(model, images)[numpy.arange(n), classes]
+    falls = []
+    for i, j in places:
+        covered = images.copy()
+        covered[:, i : i + PATCH, j : j + PATCH] = 0.5
+        falls.append(before - probabilities(model, covered)[numpy.arange(n), classes])
+    return numpy.stack(falls, axis=1).reshape(n, -1, len({j for _, j in places}))
+
+
+def probabilities(model: Chain, images: Images, batch: int = 256) -> NDArray[Any]:
+    """What the network believes, (n, classes), in evaluation; its own softmax at the end counts."""
+    parts = []
+    with no_grad(), evaluation_mode():
+        for start in range(0, len(images), batch):
+            scores = model(Tensor(images[start : start + batch], model.backend))
+            parts.append((scores if model[-1] is softmax else softmax(scores)).numpy())
+    return numpy.concatenate(parts)
+
+
+def attribution_maps(model: Chain, images: Images, names: list[str]) -> str:
+    """Each image beside its two maps."""
+    maps, classes = saliency(model, images)
+    covered = occlusion(model, images, classes)
+    believed = probabilities(model, images)
+    items = []
+    for k, pixels in enumerate(images):
+        name, share = names[classes[k]], believed[k, classes[k]]
+        pictures = (
+            image(_as_bytes(pixels), f"The image, taken for {name}", SHOWN),
+            image(_grey(maps[k]), "Saliency: where a small change would matter", SHOWN),
+            image(_grey(covered[k].clip(0, None)), "Occlusion: where covering makes it less sure", SHOWN),
+        )
+        items.append(f'<li style="max-width:20rem"><div class="pair">{"".join(pictures)}</div>{name}, {share:.0%}</li>')
+    return (
+        "<p>Beside each image: how much the score of the chosen class changes with each pixel (the gradient), and how "
+        f"much its probability falls when a grey square of {PATCH} × {PATCH} pixels covers that place. White is "
+        "most.</p>"
+        f'<ul class="gallery">{"".join(items)}</ul>'
+    )
+
+
+def first_filters(model: Chain) -> str:
+    """The filters of the first convolution as small images; a sentence where the network has none."""
+    first = next((layer for layer in model.layers_inside() if isinstance(layer, Conv)), None)
+    if first is None:
+        return "<p>This network has no convolution.</p>"
+    weight = first.weight.numpy()  # (kh, kw, c, f)
+    if weight.shape[2] != 3:
+        weight = weight.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    low, high = weight.min(axis=(0, 1, 2)), weight.max(axis=(0, 1, 2))
+    tiles = ((weight - low) / numpy.where(high > low, high - low, 1)).transpose(3, 0, 1, 2)
+    items = "".join(f"<li>{image(_as_bytes(tile), f'Filter {k}', 44)}</li>" for k, tile in enumerate(tiles))
+    return (
+        f"<p>{len(tiles)} filters of {first.code()}, each stretched from black to white: a filter answers where the "
+        f'image looks like it.</p><ul class="gallery" style="gap:.4rem">{items}</ul>'
+    )
+
+
+def _as_bytes(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Colours from 0 to 1 as bytes; one channel becomes grey, of more than three the first three are shown."""
+    if pixels.shape[2] < 3:
+        pixels = pixels[..., :1].repeat(3, axis=2)
+    return (pixels[..., :3].clip(0, 1) * 255).round().astype(numpy.uint8)
+
+
+def _grey(values: NDArray[Any]) -> NDArray[Any]:
+    return _as_bytes((values / (values.max() or 1.0))[..., None])

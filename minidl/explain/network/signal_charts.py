@@ -1,0 +1,127 @@
+"""How the signal fares from layer to layer, forward and backward, and over the time of training."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+
+from minidl.explain.charts import heat, image, line_chart
+from minidl.explain.markup import number
+from minidl.training.diagnosis import DEAD
+from minidl.training.signals import HIGHEST, LOWEST
+
+Record = dict[str, Any]  # Signals, as signals.json holds it
+MAP = (110, 110)  # pixels on the page
+SHOWN = 4  # moments in a chart of lines
+
+
+def signal_charts(records: Sequence[Record]) -> str:
+    """The picture that shows why a network does not learn: signal forward, gradient backward, layer by layer."""
+    shown = _some(records)
+    forward = {_moment(one): [(0, one["input_signal"]), *_points(one, "signal")] for one in shown}
+    backward = {_moment(one): _points(one, "gradient") for one in shown}
+    return (
+        f'<p>{html.escape(_verdict(records[-1]))}</p><div class="charts">'
+        + line_chart(
+            "Signal, from the images to the scores", forward, "layer", "difference from image to image", log=True
+        )
+        + line_chart("Gradient, on its way back", backward, "layer", "root mean square", log=True)
+        + "</div>"
+        + _over_time(records)
+    )
+
+
+def histories(records: Sequence[Record]) -> str:
+    """For each layer with numbers of its own, activations and gradients over training, as two small maps."""
+    items = []
+    for k, layer in enumerate(records[-1]["layers"]):
+        if layer["name"] in ("flatten",) or (k and _same_numbers(records[-1]["layers"][k - 1], layer)):
+            continue
+        maps = "".join(
+            f"<div>{image(_map(records, k, key), f'{what} of layer {k + 1} over training', *MAP)}<br>{what}</div>"
+            for key, what in (("magnitudes", "activations"), ("gradient_magnitudes", "gradients"))
+        )
+        dead = "" if not layer["dead"] else f", {layer['dead']:.0%} of its units dead"
+        items.append(f"<li><b>{k + 1}</b> {html.escape(layer['name'])}{dead}<div class='pair'>{maps}</div></li>")
+    return (
+        f"<p>From left to right: before training, early on, and each epoch. From bottom to top: sizes from "
+        f"2<sup>{LOWEST}</sup> to 2<sup>{HIGHEST}</sup>. The darker, the more numbers of that size. Zeros are not "
+        "shown.</p>"
+        f'<ul class="gallery">{"".join(items)}</ul>'
+    )
+
+
+def dead_units(records: Sequence[Record]) -> str:
+    """The share of units that give 0 for every image, over training; a sentence where no layer has any."""
+    lines = {
+        f"{k + 1} {layer['name']}": [(i, record["layers"][k]["dead"] or 0.0) for i, record in enumerate(records)]
+        for k, layer in enumerate(records[-1]["layers"])
+        if layer["name"] != "flatten" and any((record["layers"][k]["dead"] or 0.0) > 0 for record in records)
+    }
+    if not lines:
+        return "<p>No unit has been 0 for all images that were looked at.</p>"
+    worst = dict(sorted(lines.items(), key=lambda item: -max(share for _, share in item[1]))[:5])
+    return line_chart("Dead units, the layers with the most", worst, "moment of training", "share of the units")
+
+
+def _verdict(record: Record) -> str:
+    """In which layer the signal has died, if in any."""
+    layers = record["layers"]
+    for k, layer in enumerate(layers):
+        if layer["signal"] < DEAD * record["input_signal"]:
+            part = layer["signal"] / record["input_signal"] if record["input_signal"] else 0.0
+            first = layers[0]["gradient"] / layers[-1]["gradient"] if layers[-1]["gradient"] else 0.0
+            return (
+                f"The signal dies in layer {k + 1}, {layer['name']}: its outputs differ from image to image by "
+                f"{part:.2%} of what the images do, so that all images look alike to the layers behind. On the way "
+                f"back, the first layer gets {number(first, 2)} of the gradient that the scores get. The loss is "
+                f"{record['loss']:.4f}."
+            )
+    return "The signal arrives: the outputs of every layer differ from image to image."
+
+
+def _over_time(records: Sequence[Record]) -> str:
+    if len(records) < 2:
+        return ""
+    count = len(records[0]["layers"])
+    chosen = sorted({0, count // 2, count - 1})
+    lines = {
+        f"{k + 1} {records[0]['layers'][k]['name']}": [
+            (i, one["layers"][k]["gradient"]) for i, one in enumerate(records)
+        ]
+        for k in chosen
+    }
+    return line_chart("Gradient over training: first, middle and last layer", lines, "moment of training",
+                      "root mean square", log=True)  # fmt: skip
+
+
+def _points(record: Record, key: str) -> list[tuple[float, float]]:
+    return [(k + 1, layer[key]) for k, layer in enumerate(record["layers"])]
+
+
+def _moment(record: Record) -> str:
+    if record["step"] == 0:
+        return "before training"
+    return f"step {record['step']}" + (f", epoch {record['epoch']}" if record["epoch"] else "")
+
+
+def _some(records: Sequence[Record]) -> list[Record]:
+    """The first, the last, and some between."""
+    places = numpy.linspace(0, len(records) - 1, min(SHOWN, len(records))).round().astype(int)
+    return [records[place] for place in dict.fromkeys(places.tolist())]
+
+
+def _map(records: Sequence[Record], layer: int, key: str) -> Any:
+    """A column for each record, a row for each power of two, the largest on top."""
+    counts = numpy.array([record["layers"][layer][key] for record in records], float).T[::-1]
+    return heat(
+        counts / counts.max() if counts.max() else counts, (31, 95, 191) if key == "magnitudes" else (180, 35, 107)
+    )
+
+
+def _same_numbers(before: Record, layer: Record) -> bool:
+    """Whether a layer passed on what it got, as dropout of rate 0 and reshaping do."""
+    return bool(before["magnitudes"] == layer["magnitudes"] and before["mean"] == layer["mean"])

@@ -1,0 +1,128 @@
+"""How the signal fares inside a network while it trains: how large activations and gradients are, layer by layer.
+
+`minidl train` keeps this in its run folder, as signals.json, and `minidl explain run` draws it. A few training images,
+always the same, are looked at before the first step, early on, and after each epoch. Looking leaves no trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from minidl.backend import get_backend
+from minidl.layers.chain import Chain, activations
+from minidl.layers.layer import name_of
+from minidl.modes import training_mode
+from minidl.tensor import Tensor, grad
+from minidl.training.diagnosis import signal_of, untouched
+from minidl.training.loop import Callback, Loss, Training
+from minidl.training.run_folder import RunFolder
+
+Numbers = NDArray[Any]
+
+SAMPLES = 64  # images that are looked at
+EARLY_STEPS = (10, 100)  # beside step 0 and the end of each epoch
+LOWEST, HIGHEST = -24, 8  # magnitudes are counted between powers of two, from 2 ** LOWEST up to 2 ** HIGHEST
+
+
+@dataclass(frozen=True)
+class LayerSignal:
+    """What comes out of a layer for a batch, and what the loss asks of it.
+
+    mean, deviation     of all numbers
+    signal              how much they differ from image to image: the standard deviation over the batch, on average
+    dead                the share of units (channels) that are 0 for every image and pixel; None where some number is
+                        negative, so that nothing was cut off
+    magnitudes          how many numbers lie between 2 ** k and 2 ** (k + 1), for k from LOWEST to HIGHEST - 1; smaller
+                        and larger ones count with the first and the last, zeros nowhere
+    gradient            root mean square of the loss's gradient with respect to these numbers, times the batch size:
+                        that of a single image's loss
+    gradient_magnitudes magnitudes of the same
+    """
+
+    name: str
+    mean: float
+    deviation: float
+    signal: float
+    dead: float | None
+    magnitudes: list[int]
+    gradient: float
+    gradient_magnitudes: list[int]
+
+
+@dataclass(frozen=True)
+class Signals:
+    """All layers of a chain at one moment; `input_signal` is the signal of the images themselves."""
+
+    step: int
+    epoch: int
+    loss: float
+    input_signal: float
+    layers: list[LayerSignal]
+
+
+def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: int = 0) -> Signals:
+    """Run a batch forward and backward, as in training step `step`. The network is left as it was.
+
+    x (n, ...) with at least two inputs, y as loss(model(x), y) wants it. ValueError for fewer inputs.
+    """
+    n = len(x)
+    if n < 2:
+        raise ValueError(f"look_inside: expected at least two inputs, to see how they differ, got {n}")
+    images = get_backend("cpu").asarray(x)
+    with untouched(model), training_mode(step):
+        outputs = activations(model, Tensor(x, model.backend, requires_grad=True))
+        value = loss(outputs[-1], y)
+        gradients = grad(value, outputs)
+    layers = [
+        _layer_signal(name_of(layer), output.numpy(), gradient.numpy() * n)
+        for layer, output, gradient in zip(model, outputs, gradients, strict=True)
+    ]
+    return Signals(step, epoch, value.item(), signal_of(images), layers)
+
+
+def magnitudes(numbers: Numbers) -> list[int]:
+    """How many of the numbers lie between two powers of two each; see LayerSignal."""
+    sizes = numpy.abs(numbers[numpy.isfinite(numbers) & (numbers != 0)])
+    exponents = numpy.floor(numpy.log2(sizes)).clip(LOWEST, HIGHEST - 1).astype(int) - LOWEST
+    return [int(count) for count in numpy.bincount(exponents, minlength=HIGHEST - LOWEST)]
+
+
+class RecordSignals(Callback):
+    """Look inside before the first step, early on and after each epoch, and keep what was seen in the run folder."""
+
+    def __init__(self, folder: RunFolder, x: Numbers, y: Numbers) -> None:
+        self.folder, self.x, self.y = folder, x[:SAMPLES], y[:SAMPLES]
+        self.records: list[dict[str, Any]] = []
+
+    def training_began(self, training: Training) -> None:
+        steps = training.optimiser.steps  # a resumed run forgets what came after its checkpoint, and sees it again
+        self.records = [record for record in self.folder.load_signals() if record["step"] <= steps]
+        if steps == 0:
+            self._record(training)
+
+    def batch_ended(self, training: Training) -> None:
+        if training.optimiser.steps in EARLY_STEPS:
+            self._record(training)
+
+    def epoch_ended(self, training: Training) -> None:
+        self._record(training)
+
+    def _record(self, training: Training) -> None:
+        step, epoch = training.optimiser.steps, training.position.epoch
+        if len(self.x) < 2 or any(record["step"] == step for record in self.records):
+            return
+        self.records.append(asdict(look_inside(training.model, self.x, self.y, training.loss, step, epoch)))
+        self.folder.save_signals(self.records)
+
+
+def _layer_signal(name: str, y: Numbers, gradient: Numbers) -> LayerSignal:
+    axes = tuple(range(y.ndim - 1))
+    dead = float((y.max(axis=axes) <= 0).mean()) if y.ndim > 1 and not y.min() < 0 else None
+    return LayerSignal(
+        name, float(y.mean(dtype=numpy.float64)), float(y.std(dtype=numpy.float64)), signal_of(y), dead, magnitudes(y),
+        float(numpy.sqrt(numpy.mean(gradient.astype(numpy.float64) ** 2))), magnitudes(gradient),
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""Drawings of computations: every tensor with its numbers and gradients, nothing on top of anything else."""
+
+import re
+
+import numpy as np
+import pytest
+
+from minidl import Chain, Dense, Tensor, relu, tanh
+from minidl.explain.computation import BOX_HEIGHT, BOX_WIDTH
+
+
+@pytest.fixture
+def numbers():
+    return {name: Tensor([value], requires_grad=True) for name, value in (("w", 0.5), ("x", 2.0), ("b", -0.3))}
+
+
+def boxes(svg):
+    """(x, y) of each box."""
+    return [tuple(map(float, place)) for place in re.findall(r'<rect x="(\d+)" y="(\d+)"', svg)]
+
+
+def test_values_gradients_functions_and_names_are_there(numbers):
+    w, x, b = numbers.values()
+    y = (w * x + b).exp()
+    svg = y.graph(numbers | {"y": y}).svg
+    for part in (
+        "w = 0.5",
+        "x = 2",
+        "b = −0.3",
+        "multiply",
+        "add",
+        ">exp<",
+        "y = 2.014",
+        "gradient 4.028",
+        "gradient 1<",
+    ):
+        assert part in svg, part
+    assert len(boxes(svg)) == 6
+
+
+def test_gradients_are_those_of_backward_which_is_still_possible(numbers):
+    w, x, b = numbers.values()
+    y = (w * x + b) ** 2 * w
+    y.graph()
+    assert w.grad is None
+    y.backward()
+    assert f"gradient {w.grad.item():.4g}" in ((w * x + b) ** 2 * w).graph().svg
+
+
+def test_of_several_numbers_the_gradient_is_that_of_their_sum():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    assert "gradient [2, 4, 6]" in (x * x).graph().svg
+
+
+def test_many_numbers_are_summed_up():
+    x = Tensor(np.ones((3, 4), "float32"), requires_grad=True)
+    assert "3×4: 1 ± 0" in tanh(x).graph().svg
+
+
+def test_what_needs_no_gradient_has_none():
+    assert ">gradient" not in Tensor([1.0]).graph().svg
+
+
+def test_no_box_lies_on_another():
+    model, x = Chain(Dense(2, 3, relu), Dense(3, 2, tanh)), Tensor(np.ones((2, 2), "float32"), requires_grad=True)
+    y = (model(x) * x + x * 2 - x).sum()
+    places = boxes(y.graph(model.params()).svg)
+    assert len(places) > 10
+    for k, (x1, y1) in enumerate(places):
+        for x2, y2 in places[:k]:
+            assert abs(x1 - x2) >= BOX_WIDTH or abs(y1 - y2) >= BOX_HEIGHT
+
+
+def test_a_tensor_that_is_used_twice_is_drawn_once():
+    x = Tensor([3.0], requires_grad=True)
+    assert len(boxes((x * x + x).graph().svg)) == 3
+
+
+def test_names_are_text_and_not_markup(numbers):
+    w = numbers["w"]
+    assert "&lt;script&gt;" in (w * 2).graph({"<script>": w}).svg
+
+
+def test_what_cannot_be_drawn_is_said(numbers):
+    y = w = numbers["w"]
+    for _ in range(120):
+        y = y * 1.01
+    with pytest.raises(ValueError, match="at most 100 tensors"):
+        y.graph()
+    with pytest.raises(ValueError, match="x had no part in this computation"):
+        (w * 2).graph({"x": numbers["x"]})
+    z = w * 2
+    z.backward()
+    with pytest.raises(RuntimeError, match="used up"):
+        z.graph()
+
+
+def test_notebooks_and_files_get_the_drawing(numbers, tmp_path):
+    graph = (numbers["w"] * 2).graph()
+    assert graph._repr_svg_() == graph.svg
+    assert graph.save(tmp_path / "graph.svg").read_text(encoding="utf-8") == graph.svg
