@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -45,13 +45,18 @@ def explain_topic(topic: str, benchmarks: Path | None = None) -> Page:
 
 def build_atlas(folder: str | Path, benchmarks: Path | None = None, say: Callable[[str], None] = print) -> list[Path]:
     """Every page and index.html in `folder`, linked to one another; returns their paths."""
-    folder = Path(folder)
     paths = []
-    for topic in TOPICS:
-        paths.append(_page(topic, benchmarks, trail=_trail(topic)).save(folder / f"{topic}.html"))
+    for name, page in atlas_pages(benchmarks):
+        paths.append(page.save(Path(folder, name)))
         say(str(paths[-1]))
-    paths.append(_index().save(folder / "index.html"))
     return paths
+
+
+def atlas_pages(benchmarks: Path | None = None) -> Iterator[tuple[str, Page]]:
+    """The pages of the atlas by the names of their files, which they link to one another by."""
+    for topic in TOPICS:
+        yield f"{topic}.html", _page(topic, benchmarks, trail=_trail(topic))
+    yield "index.html", _index()
 
 
 def _page(topic: str, benchmarks: Path | None, trail: str) -> Page:
