@@ -1,6 +1,7 @@
 """What MkDocs is told beside mkdocs.yml: pages that are made from the code, so that they cannot go stale.
 
 - reference/command-line.md comes from the parser of the `minidl` command;
+- formulas in notebooks become MathML, which browsers draw without a script;
 - atlas/ is the layer atlas, built anew;
 - a link to a file outside docs/, such as ../minidl/ops/tiles.cuh, leads to a page that shows this file;
 - mkdocstrings reads the packages where they are installed: models/ and data/ inside minidl/.
@@ -10,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 LINK = re.compile(r"\]\((?P<target>(?:\.\./)+[^)#\s]+)(?P<anchor>#[^)]*)?\)")
+CODE = re.compile(r"(<(?:pre|code|script|style)\b.*?</(?:pre|code|script|style)>)", re.DOTALL)
+DISPLAYED, INLINE = re.compile(r"\$\$(.+?)\$\$", re.DOTALL), re.compile(r"\$([^$\n]+?)\$")
 LANGUAGES = {".py": "python", ".cu": "cuda", ".cuh": "cuda", ".toml": "toml", ".sh": "sh"}
 
 _packages = Path(tempfile.mkdtemp(prefix="minidl-packages-"))
@@ -61,6 +65,19 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         up = "../" * page.file.src_uri.count("/")
         markdown = markdown.replace(link, f"]({up}{_page_of(source)}{LINK.fullmatch(link)['anchor'] or ''})")
     return markdown
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Turn the LaTeX of a notebook into MathML, everywhere but in code."""
+    from minidl.explain.markup import formula
+
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    parts = CODE.split(html)  # text and code in turn
+    for k in range(0, len(parts), 2):
+        parts[k] = DISPLAYED.sub(lambda found: formula(unescape(found[1]), display=True), parts[k])
+        parts[k] = INLINE.sub(lambda found: formula(unescape(found[1])), parts[k])
+    return "".join(parts)
 
 
 def on_shutdown() -> None:
