@@ -45,6 +45,21 @@ def test_the_figures_are_those_of_the_layers():
     assert seen.input_signal == pytest.approx(x.std(axis=0).mean(), rel=1e-6)
 
 
+def test_the_figures_are_those_of_the_parameters():
+    model, (x, y) = small_network(), batch()
+    seen = look_inside(model, x, y, logitcrossentropy)
+    with training_mode(0):
+        logitcrossentropy(model(x), y).backward()
+    expected = {
+        name: (np.sqrt(np.mean(parameter.numpy() ** 2.0)), np.sqrt(np.mean(parameter.grad.numpy() ** 2.0)))
+        for name, parameter in model.params().items()
+    }
+    found = {one.name: (one.weight, one.gradient) for one in seen.parameters}
+    assert found.keys() == expected.keys()
+    for name, sizes in expected.items():
+        assert found[name] == pytest.approx(sizes, rel=1e-5), name
+
+
 @pytest.mark.parametrize(
     ("number", "power"),
     [(1.0, 0), (1.99, 0), (2.0, 1), (-0.5, -1), (1e-30, LOWEST), (1e30, HIGHEST - 1)],

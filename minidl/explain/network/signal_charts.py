@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from minidl.explain.charts import heat, image, line_chart
-from minidl.explain.markup import number
+from minidl.explain.markup import number, table
 from minidl.training.diagnosis import DEAD
 from minidl.training.signals import HIGHEST, LOWEST
 
@@ -54,8 +54,8 @@ def histories(records: Sequence[Record]) -> str:
         items.append(f"<li><b>{k}</b> {html.escape(layer['name'])}{dead}<div class='pair'>{maps}</div></li>")
     return (
         f"<p>From left to right: before training, early on, and each epoch. From bottom to top: sizes from "
-        f"2<sup>{LOWEST}</sup> to 2<sup>{HIGHEST}</sup>. The darker, the more numbers of that size. Zeros are not "
-        "shown.</p>"
+        f"2<sup>{LOWEST}</sup> to 2<sup>{HIGHEST}</sup>. The stronger the colour, the more numbers of that "
+        "size. Zeros are not shown.</p>"
         f'<ul class="gallery maps">{"".join(items)}</ul>'
     )
 
@@ -73,10 +73,26 @@ def dead_units(records: Sequence[Record]) -> str:
     return line_chart("Dead units, the layers with the most", worst, "moment of training", "share of the units")
 
 
+def parameter_sizes(records: Sequence[Record]) -> str:
+    """A table: how large each parameter and its gradient are, at the first and at the last moment."""
+    first, last = records[0]["parameters"], records[-1]["parameters"]
+    rows = [
+        [f"<code>{html.escape(after['name'])}</code>"]
+        + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
+        for before, after in zip(first, last, strict=True)
+    ]
+    header = ["parameter", "at first", "at last", "gradient at first", "gradient at last"]
+    return "<p>Root mean squares, of the parameters and of the loss's gradient with respect to them.</p>" + table(
+        header, rows, f"Parameters, {_moment(records[0])} and {_moment(records[-1])}"
+    )
+
+
 def _verdict(record: Record) -> str:
     """In which layer the signal has died, if in any."""
     layers = record["layers"]
     for k, layer in enumerate(layers):
+        if layer["name"] == "softmax":
+            continue  # of many classes, each has a small probability
         if layer["signal"] < DEAD * record["input_signal"]:
             part = layer["signal"] / record["input_signal"] if record["input_signal"] else 0.0
             first = layers[0]["gradient"] / layers[-1]["gradient"] if layers[-1]["gradient"] else 0.0
@@ -95,9 +111,7 @@ def _over_time(records: Sequence[Record]) -> str:
     count = len(records[0]["layers"])
     chosen = sorted({0, count // 2, count - 1})
     lines = {
-        f"{k} {records[0]['layers'][k]['name']}": [
-            (i, one["layers"][k]["gradient"]) for i, one in enumerate(records)
-        ]
+        f"{k} {records[0]['layers'][k]['name']}": [(i, one["layers"][k]["gradient"]) for i, one in enumerate(records)]
         for k in chosen
     }
     return line_chart("Gradient over training: first, middle and last layer", lines, "moment of training",
