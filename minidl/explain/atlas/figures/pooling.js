@@ -1,7 +1,7 @@
 // Max and mean pooling of one image of one channel: y = pool(x, size, stride, pad), and where its gradient goes.
 const pooling = (kind) => (box, data) => {
   const x = data.x, h = x.length, w = x[0].length;
-  const state = { mode: "Output", size: 2, stride: 2, pad: 0, at: 0 };
+  const state = { mode: "Output", size: 2, stride: 2, pad: 0, at: 1 };
   const outputs = (length) => Math.floor((length + 2 * state.pad - state.size) / state.stride) + 1;
   const inside = (row, column) => row >= 0 && row < h && column >= 0 && column < w;
 
@@ -26,6 +26,7 @@ const pooling = (kind) => (box, data) => {
   const go = (k) => { state.at = k; draw(); };
   const choose = (mode) => (i, j) => { if (state.mode === mode) go(i * places()[0].length + j); };
   const image = new Grid("Image x"), output = new Grid("Output y", { choose: choose("Output") });
+  const pixels = new Grid("Image x", { choose: choose("Gradient") });
   const asked = new Grid("What is asked of the output, dy"), gradient = new Grid("Gradient dx", { choose: choose("Gradient") });
   const line = note(), panels = element("div", { class: "panels" });
   const pad = slider("pad", { min: 0, max: 2, value: 0 }, (value) => { state.pad = Math.min(value, state.size - 1); pad.set(state.pad); state.at = 0; draw(); });
@@ -39,7 +40,7 @@ const pooling = (kind) => (box, data) => {
   const draw = () => {
     box.numbers = compute();
     const { y, dy, dx } = box.numbers, width = places()[0].length, i = Math.floor(state.at / width), j = state.at % width, p = state.pad;
-    const shown = state.mode === "Output" ? [image, output] : [asked, image, gradient];
+    const shown = state.mode === "Output" ? [image, output] : [asked, pixels, gradient];
     if (panels.childElementCount !== shown.length || shown.some((grid, k) => panels.children[k] !== grid.panel)) panels.replaceChildren(...shown.map((grid) => grid.panel));
     const here = (a, b) => a === i && b === j;
     // The windows that hold the chosen pixel, and how much of each it has.
@@ -47,20 +48,25 @@ const pooling = (kind) => (box, data) => {
     const seen = state.mode === "Output" ? parts(i, j) : [];
     image.show(make(h + 2 * p, w + 2 * p, (a, b) => (inside(a - p, b - p) ? x[a - p][b - p] : 0)), (a, b) => {
       const one = seen.find(({ row, column }) => row === a - p && column === b - p);
-      return { used: one && one.part, partner: one && !one.part, outside: !inside(a - p, b - p), chosen: state.mode === "Gradient" && here(a - p, b - p) };
+      return { used: one && one.part, partner: one && !one.part, outside: !inside(a - p, b - p) };
     });
     if (state.mode === "Output") {
       output.show(y, (a, b) => ({ chosen: here(a, b) }));
       const numbers = seen.map(({ row, column }) => (inside(row, column) ? text(x[row][column]) : kind === "max" ? "(padding never wins)" : "0"));
       line.replaceChildren(strong(`y[${i}, ${j}] = ${text(y[i][j])}`), kind === "max"
-        ? ` is the largest of ${numbers.join(", ")}. At a tie, the first one in row order wins.`
+        ? ` is the largest of ${numbers.join(", ")}, and stands at x[${winner(i, j).join(", ")}]. At a tie, the first one in row order wins.`
         : ` = (${numbers.join(" + ")}) / ${state.size ** 2}. Padding counts as zeros, as in Flux and PyTorch.`);
     } else {
       asked.show(dy, (a, b) => { const found = holding.find(([c, d]) => a === c && b === d); return { used: found && found[2].part, partner: found && !found[2].part }; });
       gradient.show(dx, (a, b) => ({ chosen: here(a, b) }));
+      const inWindows = holding.flatMap(([a, b]) => parts(a, b));
+      pixels.show(x, (a, b) => {
+        const found = inWindows.filter(({ row, column }) => row === a && column === b);
+        return { used: found.some(({ part }) => part), partner: found.length && !found.some(({ part }) => part), chosen: here(a, b) };
+      });
       const terms = holding.filter(([, , { part }]) => part).map(([a, b]) => (kind === "max" ? factor(dy[a][b]) : `${factor(dy[a][b])}/${state.size ** 2}`));
-      line.replaceChildren(strong(`dx[${i}, ${j}] = ${text(dx[i][j])}`), ` = ${terms.join(" + ") || "0"}. This pixel is in ${holding.length} window${holding.length === 1 ? "" : "s"}, `,
-        kind === "max" ? `and the largest in ${terms.length} of them. Only a winner gets the gradient.` : "and gets the same part of each one's gradient as all others there.");
+      line.replaceChildren(strong(`dx[${i}, ${j}] = ${text(dx[i][j])}`), `${terms.length ? ` = ${terms.join(" + ")}` : ""}. This pixel is in ${holding.length} window${holding.length === 1 ? "" : "s"}, `,
+        kind === "max" ? `and wins in ${terms.length || "none"}. Only a winner gets the gradient.` : "and gets the same part of each one's gradient as all others there.");
     }
   };
   draw();
