@@ -128,6 +128,16 @@ def test_a_figure_can_be_walked_with_the_arrow_keys(atlas, watched):
     assert page.locator(".figure .sum b").inner_text().startswith("y[0, 0]")
 
 
+@pytest.mark.parametrize("topic", ["maxpool", "meanpool"])
+def test_a_pixel_of_a_pooled_image_can_be_chosen_to_see_its_gradient(topic, atlas, watched):
+    page, _ = watched(atlas / f"{topic}.html")
+    page.get_by_role("button", name="Gradient", exact=True).click()
+    page.get_by_role("grid", name="Image x").get_by_role("gridcell").nth(8 + 3).click()
+    assert page.locator(".figure .sum b").inner_text().startswith("dx[1, 3]")
+    windows = page.get_by_role("grid", name="Image x").locator(".used, .partner")
+    assert windows.count() == 2 * 2
+
+
 def controls(figure):
     """Each control by its name, with what can be done to it; later ones are used as the earlier ones left things."""
     choices = figure.locator(".choice button").all()
