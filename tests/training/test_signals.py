@@ -156,7 +156,9 @@ def test_every_step_with_a_checkpoint_has_been_seen_before_it(tiny_runs, tmp_pat
     assert all(step == looked for step, looked in seen)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"other": 1}', "not JSON"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"other": 1}', "not JSON", '{"records": [1]}', '{"records": [{"step": 1, "layers": []}]}']
+)
 def test_a_file_of_something_else_is_named(text, tmp_path):
     (tmp_path / "signals.json").write_text(text)
     with pytest.raises(ValueError, match=r"signals\.json: expected what minidl train keeps"):
