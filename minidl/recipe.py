@@ -192,7 +192,8 @@ def _run(folder: RunFolder, training: Training, train_data: Any, console: Consol
     with ProgressDisplay(console) as progress, StopOnInterrupt() as interrupt:
         watch = WatchSignal(some_images, say(console, style="bold yellow"))
         record = RecordSignals(folder, some_images, some_targets)
-        training.run([interrupt, KeepRunFolder(folder), record, progress, watch])  # what is printed has been saved
+        # signals first: what is newer than the checkpoint is seen again; and what is printed has been saved
+        training.run([interrupt, record, KeepRunFolder(folder), progress, watch])
     if training.position.epoch < training.epochs:
         say(console)(f"Stopped and saved. Go on with:  minidl train --resume {shlex.quote(str(folder.path))}")
         return False

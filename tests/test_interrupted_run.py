@@ -12,6 +12,7 @@ import tiny_command
 from safetensors.numpy import load_file
 
 from minidl import cli, recipe
+from minidl.training.run_folder import RunFolder
 
 RUN = ["train", "tiny", "--data", "digits", "--limit", "64", "--batch-size", "8", "--epochs", "2", "--out"]
 EPOCH = 8  # steps
@@ -47,6 +48,7 @@ def assert_goes_on(folder, step, expected):
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
     assert history_without_clock(folder) == history_without_clock(expected)
+    assert RunFolder(folder).load_signals() == RunFolder(expected).load_signals()
 
 
 def history_without_clock(folder):

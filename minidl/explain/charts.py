@@ -21,10 +21,17 @@ COLOURS = ("var(--accent)", "var(--positive)", "var(--chosen)", "var(--muted)", 
 DASHES = ("", "6 4", "2 3", "10 3 2 3", "1 4")  # so that lines differ without colour, too
 
 
-def line_chart(title: str, lines: Mapping[str, Points], across: str, up: str, log: bool = False) -> str:
+def line_chart(
+    title: str,
+    lines: Mapping[str, Points],
+    across: str,
+    up: str,
+    log: bool = False,
+    level: tuple[float, str] | None = None,
+) -> str:
     """Named lines through points (x, y), as a figure of HTML. With `log`, up is in powers of ten; 0 counts as none.
 
-    across and up say what the axes are.
+    across and up say what the axes are. level, (y, what it means), is drawn as a line right across.
     """
     kept = {
         name: [(x, y) for x, y in points if math.isfinite(y) and (y > 0 or not log)] for name, points in lines.items()
@@ -32,18 +39,22 @@ def line_chart(title: str, lines: Mapping[str, Points], across: str, up: str, lo
     every = [point for points in kept.values() for point in points]
     if not every:
         return f'<p class="quiet">{html.escape(title)}: nothing to show.</p>'
-    ticks_x = _ticks(min(x for x, _ in every), max(x for x, _ in every), whole=True)
-    ticks_y = _powers([y for _, y in every]) if log else _ticks(min(y for _, y in every), max(y for _, y in every))
+    from_x, to_x = min(x for x, _ in every), max(x for x, _ in every)
+    ticks_x = [x for x in _ticks(from_x, to_x, whole=True) if from_x <= x <= to_x]
+    sizes = [y for _, y in every] + ([level[0]] if level else [])
+    ticks_y = _powers(sizes) if log else _ticks(min(sizes), max(sizes))
 
     def place(x: float, y: float) -> tuple[float, float]:
         low, high = (math.log10(ticks_y[0]), math.log10(ticks_y[-1])) if log else (ticks_y[0], ticks_y[-1])
         part = ((math.log10(y) if log else y) - low) / (high - low)
         return (
-            LEFT + (WIDTH - LEFT - RIGHT) * (x - ticks_x[0]) / (ticks_x[-1] - ticks_x[0]),
+            LEFT + (WIDTH - LEFT - RIGHT) * ((x - from_x) / (to_x - from_x) if to_x > from_x else 0.5),
             HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * part,
         )
 
     parts = [_axis(ticks_x, ticks_y, place)]
+    if level:
+        parts.append(_level(place(from_x, level[0])[1], level[1]))
     for k, points in enumerate(kept.values()):
         places = [place(x, y) for x, y in points]
         path = " ".join(f"{right:.1f},{down:.1f}" for right, down in places)
@@ -60,9 +71,10 @@ def line_chart(title: str, lines: Mapping[str, Points], across: str, up: str, lo
         for k, name in enumerate(kept)
     )
     picture = (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(title, quote=True)}">'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{described}">'
         f'{"".join(parts)}<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{html.escape(across)}</text>'
-        "</svg>"
+        "</svg></div>"
     )
     heading = f'{html.escape(title)} <span class="quiet">({html.escape(up)})</span>'
     return f'<figure class="chart"><figcaption>{heading}</figcaption><ul class="legend">{legend}</ul>{picture}</figure>'
@@ -96,14 +108,28 @@ def heat(values: NDArray[Any], colour: tuple[int, int, int] = (217, 119, 6)) -> 
 
 def _axis(ticks_x: Sequence[float], ticks_y: Sequence[float], place: Any) -> str:
     parts = []
+    digits = _digits(ticks_y)
     for y in ticks_y:
         _, up = place(ticks_x[0], y)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up:.1f}" y2="{up:.1f}" stroke="var(--line)"/>'
-                     f'<text x="{LEFT - 8}" y="{up + 4:.1f}" text-anchor="end">{number(y)}</text>')  # fmt: skip
+                     f'<text x="{LEFT - 8}" y="{up + 4:.1f}" text-anchor="end">{number(y, digits)}</text>')  # fmt: skip
     for x in ticks_x:
         across, _ = place(x, ticks_y[0])
         parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{number(x)}</text>')
     return "".join(parts)
+
+
+def _level(up: float, meaning: str) -> str:
+    return (
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up:.1f}" y2="{up:.1f}" stroke="var(--negative)" '
+        f'stroke-dasharray="3 3"/><text x="{WIDTH - RIGHT}" y="{up - 6:.1f}" text-anchor="end">'
+        f"{html.escape(meaning)}</text>"
+    )
+
+
+def _digits(ticks: Sequence[float]) -> int:
+    """How many significant digits tell the ticks apart."""
+    return next((digits for digits in range(4, 16) if len({number(y, digits) for y in ticks}) == len(ticks)), 16)
 
 
 def _ticks(low: float, high: float, whole: bool = False) -> list[float]:

@@ -6,25 +6,26 @@ import html
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy
-
+from minidl.explain.layered_layout import Layout, Place, layered_layout
 from minidl.explain.markup import number
 from minidl.tensor import Tensor, grad, inputs_of, op_name
 from minidl.training.checkpoint import replace_file
 
 MOST = 100  # tensors in a drawing
 FEW = 4  # numbers that are written out
-COLUMN, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 250, 76, 170, 56, 16
+ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 88, 190, 68, 16
+LETTER = 7.5  # pixels that a letter of a function's name is wide, at most
 
 _STYLE = """\
 <style>
-.graph { --ink: #1d2430; --panel: #f3f1ea; --line: #8a93a3; --accent: #1f5fbf; --chosen: #a51d5e; }
+.graph { --paper: #fdfcf8; --ink: #1d2430; --panel: #f3f1ea; --line: #8a93a3; --accent: #1f5fbf; --chosen: #a51d5e; }
 @media (prefers-color-scheme: dark) {
-  .graph { --ink: #e6e8ec; --panel: #1d2229; --line: #6f7a8a; --accent: #82b4ff; --chosen: #ff8fc4; }
+  .graph { --paper: #14181d; --ink: #e6e8ec; --panel: #1d2229; --line: #6f7a8a; --accent: #82b4ff; --chosen: #ff8fc4; }
 }
 .graph text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .graph .gradient { fill: var(--chosen); }
-.graph .op { font-weight: 600; }
+.graph .op, .graph .name { font-weight: 600; }
+.graph .op { paint-order: stroke; stroke: var(--paper); stroke-width: 4; }
 </style>"""
 
 
@@ -51,16 +52,19 @@ def computation_graph(y: Tensor, names: Mapping[str, Tensor] | None = None) -> C
     if unknown:
         raise ValueError(f"graph: {', '.join(unknown)} had no part in this computation")
     gradients = _gradients(y, tensors)
-    places = _places(tensors)
-    width = max(column for column, _ in places.values()) * COLUMN + BOX_WIDTH + 2 * MARGIN
-    height = max(row for _, row in places.values()) * ROW + BOX_HEIGHT + 2 * MARGIN
-    parts = [_edges(node, places) for node in tensors] + [
-        _box(node, labels.get(id(node)), gradients.get(id(node)), places[id(node)]) for node in tensors
+    layout = layered_layout({id(node): [id(x) for x in inputs_of(node)] for node in tensors})
+    column_width = BOX_WIDTH + 50 + LETTER * max(len(op_name(node) or "") for node in tensors)
+    width, height = _size(layout, column_width)
+    parts = [_edges(node, layout, column_width) for node in tensors] + [
+        _box(node, labels.get(id(node)), gradients.get(id(node)), _corner(layout.nodes[id(node)], column_width))
+        for node in tensors
     ]
     return ComputationGraph(
         f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" role="img" aria-label="A computation of {len(tensors)} tensors">{_STYLE}'
-        f"<title>A computation, from its inputs on the left to its result on the right</title>{''.join(parts)}</svg>"
+        f"<title>A computation, from its inputs on the left to its result on the right</title>"
+        f"<desc>{_in_words(tensors, labels)}</desc>"
+        f'<rect width="100%" height="100%" rx="8" fill="var(--paper)"/>{"".join(parts)}</svg>'
     )
 
 
@@ -90,72 +94,73 @@ def _gradients(y: Tensor, tensors: list[Tensor]) -> dict[int, Tensor]:
     return {id(x): dx for x, dx in zip(wanted, grad(total, wanted, create_graph=True), strict=True)}
 
 
-def _places(tensors: list[Tensor]) -> dict[int, tuple[float, float]]:
-    """(column, row) of each tensor: behind its inputs, at the mean of their rows, with nothing on top of one another.
-
-    An input of the whole computation stands right before the first function that uses it.
-    """
-    columns: dict[int, int] = {}
-    for node in tensors:  # inputs first
-        columns[id(node)] = max((columns[id(x)] + 1 for x in inputs_of(node)), default=0)
-    for node in tensors:
-        uses = [columns[id(user)] for user in tensors if any(x is node for x in inputs_of(user))]
-        if not inputs_of(node) and uses:
-            columns[id(node)] = min(uses) - 1
-    rows: dict[int, float] = {}
-    for column in range(max(columns.values()) + 1):
-        here = [node for node in tensors if columns[id(node)] == column]
-        wish = {
-            id(node): float(numpy.mean([rows[id(x)] for x in inputs_of(node) if id(x) in rows]))
-            if inputs_of(node)
-            else k
-            for k, node in enumerate(here)
-        }
-        free = 0.0
-        for node in sorted(here, key=lambda node: wish[id(node)]):
-            rows[id(node)] = max(free, wish[id(node)])
-            free = rows[id(node)] + 1
-    return {key: (columns[key], rows[key]) for key in columns}
+def _in_words(tensors: list[Tensor], labels: Mapping[int, str]) -> str:
+    """Each step as text, for those who cannot see it: h = add(b, tensor 3) = 0.5."""
+    called = {id(node): labels.get(id(node), f"tensor {k}") for k, node in enumerate(tensors, start=1)}
+    steps = [
+        f"{called[id(node)]} = {op_name(node)}({', '.join(called[id(x)] for x in inputs_of(node))}) = {_numbers(node)}"
+        for node in tensors
+        if inputs_of(node)
+    ]
+    return html.escape("; ".join(steps) or "One tensor, not computed from others")
 
 
-def _edges(node: Tensor, places: dict[int, tuple[float, float]]) -> str:
+def _edges(node: Tensor, layout: Layout, column_width: float) -> str:
     """Lines from a tensor's inputs to the name of the function, and on to the tensor."""
     if not inputs_of(node):
         return ""
-    left, middle = _corner(places[id(node)])
+    name = op_name(node) or ""
+    left, middle = _corner(layout.nodes[id(node)], column_width)
     middle += BOX_HEIGHT / 2
-    op_at = left - 38
+    op_at = left - 20 - LETTER * len(name) / 2
     lines = []
-    for x in inputs_of(node):
-        corner, top = _corner(places[id(x)])
-        start, level = corner + BOX_WIDTH, top + BOX_HEIGHT / 2
-        bend = f"C{start + 26:.0f} {level:.0f} {op_at - 40:.0f} {middle:.0f} {op_at - 8:.0f} {middle:.0f}"
-        lines.append(_line(f"M{start:.0f} {level:.0f} {bend}"))
-    name = html.escape(op_name(node) or "")
-    lines.append(_line(f"M{op_at - 8:.0f} {middle:.0f} H{left - 1:.0f}"))
+    for key in dict.fromkeys(id(x) for x in inputs_of(node)):
+        x, y = _corner(layout.nodes[key], column_width)
+        x, y = x + BOX_WIDTH, y + BOX_HEIGHT / 2
+        path = f"M{x:.0f} {y:.0f}"
+        for lane in layout.path(key, id(node)):
+            start, level = _corner(lane, column_width)
+            level += BOX_HEIGHT / 2
+            path += f"{_bend(x, y, start, level)} H{start + BOX_WIDTH:.0f}"
+            x, y = start + BOX_WIDTH, level
+        lines.append(_line(path + _bend(x, y, op_at - 5, middle)))
+    lines.append(_line(f"M{op_at:.0f} {middle:.0f} H{left - 1:.0f}"))
     lines.append(f'<circle cx="{op_at:.0f}" cy="{middle:.0f}" r="5" fill="var(--accent)"/>')
-    lines.append(f'<text class="op" x="{op_at:.0f}" y="{middle - 10:.0f}" text-anchor="middle">{name}</text>')
+    lines.append(
+        f'<text class="op" x="{op_at:.0f}" y="{middle - 10:.0f}" text-anchor="middle">{html.escape(name)}</text>'
+    )
     return "".join(lines)
+
+
+def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
+    half = (x + to_x) / 2
+    return f"C{half:.0f} {y:.0f} {half:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
 
 
 def _line(path: str) -> str:
     return f'<path d="{path}" fill="none" stroke="var(--line)" stroke-width="1.5"/>'
 
 
-def _box(node: Tensor, label: str | None, gradient: Tensor | None, place: tuple[float, float]) -> str:
-    x, y = _corner(place)
-    lines = [f'<text x="{x + 10:.0f}" y="{y + 22:.0f}">{_told(node, label)}</text>']
+def _box(node: Tensor, label: str | None, gradient: Tensor | None, corner: tuple[float, float]) -> str:
+    x, y = corner
+    texts = [("name", _fitting(label))] if label else []
+    texts.append(("value", _numbers(node)))
     if gradient is not None:
-        lines.append(f'<text class="gradient" x="{x + 10:.0f}" y="{y + 42:.0f}">gradient {_numbers(gradient)}</text>')
+        texts.append(("gradient", f"gradient {_numbers(gradient)}"))
+    start = y + BOX_HEIGHT / 2 + 4 - 9.5 * (len(texts) - 1)
+    lines = [
+        f'<text class="{kind}" x="{x + 10:.0f}" y="{start + 19 * k:.0f}">{html.escape(text)}</text>'
+        for k, (kind, text) in enumerate(texts)
+    ]
     return (
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8" fill="var(--panel)" '
         f'stroke="var(--{"accent" if node.requires_grad else "line"})"/>{"".join(lines)}'
     )
 
 
-def _told(node: Tensor, label: str | None) -> str:
-    name = f"{html.escape(label)} = " if label else ""
-    return name + _numbers(node)
+def _fitting(label: str) -> str:
+    most = int((BOX_WIDTH - 20) / LETTER)
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def _numbers(x: Tensor) -> str:
@@ -168,6 +173,12 @@ def _numbers(x: Tensor) -> str:
     return f"{'×'.join(map(str, array.shape))}: {number(array.mean(), 3)} ± {number(array.std(), 2)}"
 
 
-def _corner(place: tuple[float, float]) -> tuple[float, float]:
+def _corner(place: Place, column_width: float) -> tuple[float, float]:
     column, row = place
-    return MARGIN + column * COLUMN, MARGIN + row * ROW
+    return MARGIN + column * column_width, MARGIN + row * ROW
+
+
+def _size(layout: Layout, column_width: float) -> tuple[float, float]:
+    """Width and height of the drawing."""
+    corners = [_corner(place, column_width) for place in (*layout.nodes.values(), *layout.lanes.values())]
+    return max(x for x, _ in corners) + BOX_WIDTH + MARGIN, max(y for _, y in corners) + BOX_HEIGHT + MARGIN

@@ -118,9 +118,12 @@ class RunFolder:
             return []
         try:
             records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
-        except (ValueError, LookupError, TypeError):
+            complete = all(record.keys() >= {"step", "layers", "parameters"} for record in records)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            complete = False
+        if not complete:
             raise ValueError(f"{path}: expected what minidl train keeps of its layers, got something else; it can be "
-                             "deleted") from None  # fmt: skip
+                             "deleted")  # fmt: skip
         return records
 
     def save_curves(self, history: History) -> None:

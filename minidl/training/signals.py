@@ -54,14 +54,24 @@ class LayerSignal:
 
 
 @dataclass(frozen=True)
+class ParameterSignal:
+    """The size of a parameter and of the loss's gradient with respect to it, root mean square of each."""
+
+    name: str
+    weight: float
+    gradient: float
+
+
+@dataclass(frozen=True)
 class Signals:
-    """All layers of a chain at one moment; `input_signal` is the signal of the images themselves."""
+    """All layers and parameters at one moment; `input_signal` is the signal of the images themselves."""
 
     step: int
     epoch: int
     loss: float
     input_signal: float
     layers: list[LayerSignal]
+    parameters: list[ParameterSignal]
 
 
 def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: int = 0) -> Signals:
@@ -73,15 +83,20 @@ def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: 
     if n < 2:
         raise ValueError(f"look_inside: expected at least two inputs, to see how they differ, got {n}")
     images = get_backend("cpu").asarray(x)
+    trained = model.params()
     with untouched(model), training_mode(step):
         outputs = activations(model, Tensor(x, model.backend, requires_grad=True))
         value = loss(outputs[-1], y)
-        gradients = grad(value, outputs)
+        gradients = grad(value, [*outputs, *trained.values()])
     layers = [
         _layer_signal(name_of(layer), output.numpy(), gradient.numpy() * n)
-        for layer, output, gradient in zip(model, outputs, gradients, strict=True)
+        for layer, output, gradient in zip(model, outputs, gradients[: len(outputs)], strict=True)
     ]
-    return Signals(step, epoch, value.item(), signal_of(images), layers)
+    parameters = [
+        ParameterSignal(name, _size(parameter.numpy()), _size(gradient.numpy()))
+        for (name, parameter), gradient in zip(trained.items(), gradients[len(outputs) :], strict=True)
+    ]
+    return Signals(step, epoch, value.item(), signal_of(images), layers, parameters)
 
 
 def magnitudes(numbers: Numbers) -> list[int]:
@@ -124,5 +139,10 @@ def _layer_signal(name: str, y: Numbers, gradient: Numbers) -> LayerSignal:
     dead = float((y.max(axis=axes) <= 0).mean()) if y.ndim > 1 and not y.min() < 0 else None
     return LayerSignal(
         name, float(y.mean(dtype=numpy.float64)), float(y.std(dtype=numpy.float64)), signal_of(y), dead, magnitudes(y),
-        float(numpy.sqrt(numpy.mean(gradient.astype(numpy.float64) ** 2))), magnitudes(gradient),
+        _size(gradient), magnitudes(gradient),
     )  # fmt: skip
+
+
+def _size(numbers: Numbers) -> float:
+    """Root mean square."""
+    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2)))

@@ -19,13 +19,14 @@ from minidl.explain.network.attribution import PATCH, STRIDE, occlusion, probabi
 from minidl.explain.network.layer_graph import layer_graph
 from minidl.explain.network.pages import explain_model, explain_run
 from minidl.explain.network.predictions import confusion_matrix, most_confidently_wrong
-from minidl.explain.network.signal_charts import dead_units
+from minidl.explain.network.signal_charts import dead_units, parameter_sizes, signal_charts
 from minidl.functions import add
 from minidl.summary import summarise
 
 SECTIONS = [
     "The network", "Learning curves", "The signal, layer by layer", "Activations and gradients over training",
-    "Dead units", "First filters", "What it looks at", "Right and wrong", "Most confidently wrong", "Settings",
+    "Dead units", "Parameters", "First filters", "What it looks at", "Right and wrong", "Most confidently wrong",
+    "Settings",
 ]  # fmt: skip
 
 
@@ -163,6 +164,37 @@ def test_dead_units_are_those_that_were_seen():
     layer = {"name": "Dense(2, 2, relu)", "dead": 0.5}
     assert "Dense(2, 2, relu)" in dead_units([{"layers": [layer]}, {"layers": [layer]}])
     assert "No unit has been 0" in dead_units([{"layers": [layer | {"dead": None}]}])
+
+
+def test_the_layer_that_is_named_has_its_number_in_the_chain_and_softmax_is_never_it():
+    def layer(name, signal):
+        return {"name": name, "signal": signal, "gradient": 1.0}
+
+    record = {"step": 0, "epoch": 0, "loss": 2.3026, "input_signal": 1.0}
+    dying = record | {"layers": [layer("Conv(a)", 0.5), layer("Conv(b)", 0.009), layer("Dense(c)", 0.001)]}
+    assert "dies in layer 1, Conv(b)" in signal_charts([dying])
+    assert "1% of the images" in signal_charts([dying])
+    assert "The signal arrives" in signal_charts(
+        [record | {"layers": [layer("Conv(a)", 0.5), layer("softmax", 0.001)]}]
+    )
+
+
+def test_images_that_are_all_the_same_have_a_page(model):
+    assert "The signal" in model.explain(np.full((3, 32, 32, 3), 0.5, "f")).html()
+
+
+def test_parameters_have_a_row_each_with_the_first_and_the_last_moment():
+    sizes = [[{"name": "layers.0.weight", "weight": 0.5, "gradient": 0.25}],
+             [{"name": "layers.0.weight", "weight": 0.75, "gradient": 0.125}]]  # fmt: skip
+    shown = parameter_sizes([{"step": step, "epoch": step, "parameters": one} for step, one in enumerate(sizes)])
+    cells = re.findall(r"<td>([^<]*)</td>", shown)
+    assert cells == ["0.5", "0.75", "0.25", "0.125"]
+
+
+def test_ticks_are_told_apart():
+    shown = line_chart("Loss", {"training": [(1, 2.30252), (2, 2.30258)]}, "epoch", "cross-entropy")
+    ticks = re.findall(r'text-anchor="end">([^<]*)<', shown)
+    assert len(ticks) == len(set(ticks)) > 2
 
 
 def test_pictures_are_the_pixels_they_were_made_of():

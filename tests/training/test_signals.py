@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from command_line import RUN
 from small_run import assert_equal, copies, digits, small_network, small_training, without_clock
 
 import minidl
-from minidl import BatchNorm, Chain, Dense, Tensor, grad, models, relu
+from minidl import BatchNorm, Chain, Dense, Tensor, cli, flatten, grad, models, relu, softmax
 from minidl.data import Digits, onehotbatch, to_float
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.modes import training_mode
@@ -43,6 +44,21 @@ def test_the_figures_are_those_of_the_layers():
     assert last.gradient == pytest.approx(np.sqrt(np.mean((gradient.numpy() * 2) ** 2)), rel=1e-5)
     assert seen.loss == pytest.approx(logitcrossentropy(model(x), y).item())
     assert seen.input_signal == pytest.approx(x.std(axis=0).mean(), rel=1e-6)
+
+
+def test_the_figures_are_those_of_the_parameters():
+    model, (x, y) = small_network(), batch()
+    seen = look_inside(model, x, y, logitcrossentropy)
+    with training_mode(0):
+        logitcrossentropy(model(x), y).backward()
+    expected = {
+        name: (np.sqrt(np.mean(parameter.numpy() ** 2.0)), np.sqrt(np.mean(parameter.grad.numpy() ** 2.0)))
+        for name, parameter in model.params().items()
+    }
+    found = {one.name: (one.weight, one.gradient) for one in seen.parameters}
+    assert found.keys() == expected.keys()
+    for name, sizes in expected.items():
+        assert found[name] == pytest.approx(sizes, rel=1e-5), name
 
 
 @pytest.mark.parametrize(
@@ -116,7 +132,33 @@ def test_a_resumed_run_goes_on_with_what_was_seen_before_its_checkpoint(tmp_path
     assert [step for step, _ in steps(folder)] == [0, 5, 10]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"other": 1}', "not JSON"])
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_network_that_ends_in_softmax_is_seen_on_each_backend(backend):
+    x, y = batch()
+    with minidl.use_backend(backend):
+        minidl.seed(0)
+        seen = look_inside(Chain(flatten, Dense(64, 10), softmax), x, y, crossentropy)
+    assert [layer.name for layer in seen.layers] == ["flatten", "Dense(64, 10)", "softmax"]
+    assert seen.layers[-1].mean == pytest.approx(0.1)
+    assert seen.layers[0].gradient > 0
+
+
+def test_every_step_with_a_checkpoint_has_been_seen_before_it(tiny_runs, tmp_path, monkeypatch):
+    """A run that dies right after its checkpoint lacks nothing when it goes on."""
+    seen = []
+
+    def check(folder, model, optimiser, position):
+        seen.append((optimiser.steps, folder.load_signals()[-1]["step"]))
+
+    monkeypatch.setattr(RunFolder, "save_checkpoint", check)
+    assert cli.main([*RUN, "--out", str(tmp_path / "run")]) == 0
+    assert seen
+    assert all(step == looked for step, looked in seen)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"other": 1}', "not JSON", '{"records": [1]}', '{"records": [{"step": 1, "layers": []}]}']
+)
 def test_a_file_of_something_else_is_named(text, tmp_path):
     (tmp_path / "signals.json").write_text(text)
     with pytest.raises(ValueError, match=r"signals\.json: expected what minidl train keeps"):

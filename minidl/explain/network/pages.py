@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from minidl.explain.markup import highlighted, table
 from minidl.explain.network.attribution import attribution_maps, first_filters, probabilities
 from minidl.explain.network.layer_graph import layer_graph
 from minidl.explain.network.predictions import confusion_matrix, most_confidently_wrong
-from minidl.explain.network.signal_charts import dead_units, histories, signal_charts
+from minidl.explain.network.signal_charts import dead_units, histories, parameter_sizes, signal_charts
 from minidl.explain.page import Page
 from minidl.layers import Chain
 from minidl.recipe import build, loss_for, read_settings, say
@@ -52,13 +53,17 @@ def explain_run(
         page.add("The signal, layer by layer", signal_charts(records))
         page.add("Activations and gradients over training", histories(records))
         page.add("Dead units", dead_units(records))
+        page.add("Parameters", parameter_sizes(records))
     else:
         page.add("The signal, layer by layer", "<p>This run kept no signals.json.</p>")
     page.add("First filters", first_filters(model))
     page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], names))
     page.add("Right and wrong", confusion_matrix(believed, labels, names))
     page.add("Most confidently wrong", most_confidently_wrong(x, believed, labels, names))
-    page.add("Settings", table(["", ""], [[name, html.escape(str(value))] for name, value in vars(settings).items()]))
+    page.add(
+        "Settings",
+        table(["setting", "value"], [[name, html.escape(str(value))] for name, value in vars(settings).items()]),
+    )
     return page
 
 
@@ -78,7 +83,7 @@ def explain_model(model: Chain, x: NDArray[Any], labels: NDArray[Any] | None = N
         raise ValueError(f"explain: expected labels ({len(x)},) of whole numbers from 0 to {classes - 1}, got shape "
                          f"{targets.shape}, {targets.dtype}")  # fmt: skip
     signals = look_inside(model, x, numpy.eye(classes, dtype=x.dtype)[targets], loss_for(model))
-    record = vars(signals) | {"layers": [vars(layer) for layer in signals.layers]}
+    record = asdict(signals)
     page.add("The signal, layer by layer", signal_charts([record]))
     page.add("Activations and gradients", histories([record]))
     if x.ndim == 4:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from minidl.explain.charts import heat, image, line_chart
-from minidl.explain.markup import number
+from minidl.explain.markup import number, table
 from minidl.training.diagnosis import DEAD
 from minidl.training.signals import HIGHEST, LOWEST
 
@@ -21,14 +21,20 @@ SHOWN = 4  # moments in a chart of lines
 def signal_charts(records: Sequence[Record]) -> str:
     """The picture that shows why a network does not learn: signal forward, gradient backward, layer by layer."""
     shown = _some(records)
-    forward = {_moment(one): [(0, one["input_signal"]), *_points(one, "signal")] for one in shown}
+    forward = {_moment(one): [(-1, one["input_signal"]), *_points(one, "signal")] for one in shown}
     backward = {_moment(one): _points(one, "gradient") for one in shown}
+    dead = DEAD * records[-1]["input_signal"]
     return (
         f'<p>{html.escape(_verdict(records[-1]))}</p><div class="charts">'
         + line_chart(
-            "Signal, from the images to the scores", forward, "layer", "difference from image to image", log=True
+            "Signal, from the images to the scores",
+            forward,
+            "layer k, model[k]; before layer 0, the images themselves",
+            "difference from image to image",
+            log=True,
+            level=(dead, f"{DEAD:.0%} of the images' own: below, the signal is dead") if dead else None,
         )
-        + line_chart("Gradient, on its way back", backward, "layer", "root mean square", log=True)
+        + line_chart("Gradient, on its way back", backward, "layer k, model[k]", "root mean square", log=True)
         + "</div>"
         + _over_time(records)
     )
@@ -41,23 +47,23 @@ def histories(records: Sequence[Record]) -> str:
         if layer["name"] in ("flatten",) or (k and _same_numbers(records[-1]["layers"][k - 1], layer)):
             continue
         maps = "".join(
-            f"<div>{image(_map(records, k, key), f'{what} of layer {k + 1} over training', *MAP)}<br>{what}</div>"
+            f"<div>{image(_map(records, k, key), f'{what} of layer {k} over training', *MAP)}<br>{what}</div>"
             for key, what in (("magnitudes", "activations"), ("gradient_magnitudes", "gradients"))
         )
         dead = "" if not layer["dead"] else f", {layer['dead']:.0%} of its units dead"
-        items.append(f"<li><b>{k + 1}</b> {html.escape(layer['name'])}{dead}<div class='pair'>{maps}</div></li>")
+        items.append(f"<li><b>{k}</b> {html.escape(layer['name'])}{dead}<div class='pair'>{maps}</div></li>")
     return (
         f"<p>From left to right: before training, early on, and each epoch. From bottom to top: sizes from "
-        f"2<sup>{LOWEST}</sup> to 2<sup>{HIGHEST}</sup>. The darker, the more numbers of that size. Zeros are not "
-        "shown.</p>"
-        f'<ul class="gallery">{"".join(items)}</ul>'
+        f"2<sup>{LOWEST}</sup> to 2<sup>{HIGHEST}</sup>. The stronger the colour, the more numbers of that "
+        "size. Zeros are not shown.</p>"
+        f'<ul class="gallery maps">{"".join(items)}</ul>'
     )
 
 
 def dead_units(records: Sequence[Record]) -> str:
     """The share of units that give 0 for every image, over training; a sentence where no layer has any."""
     lines = {
-        f"{k + 1} {layer['name']}": [(i, record["layers"][k]["dead"] or 0.0) for i, record in enumerate(records)]
+        f"{k} {layer['name']}": [(i, record["layers"][k]["dead"] or 0.0) for i, record in enumerate(records)]
         for k, layer in enumerate(records[-1]["layers"])
         if layer["name"] != "flatten" and any((record["layers"][k]["dead"] or 0.0) > 0 for record in records)
     }
@@ -67,15 +73,31 @@ def dead_units(records: Sequence[Record]) -> str:
     return line_chart("Dead units, the layers with the most", worst, "moment of training", "share of the units")
 
 
+def parameter_sizes(records: Sequence[Record]) -> str:
+    """A table: how large each parameter and its gradient are, at the first and at the last moment."""
+    first, last = records[0]["parameters"], records[-1]["parameters"]
+    rows = [
+        [f"<code>{html.escape(after['name'])}</code>"]
+        + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
+        for before, after in zip(first, last, strict=True)
+    ]
+    header = ["parameter", "at first", "at last", "gradient at first", "gradient at last"]
+    return "<p>Root mean squares, of the parameters and of the loss's gradient with respect to them.</p>" + table(
+        header, rows, f"Parameters, {_moment(records[0])} and {_moment(records[-1])}"
+    )
+
+
 def _verdict(record: Record) -> str:
     """In which layer the signal has died, if in any."""
     layers = record["layers"]
     for k, layer in enumerate(layers):
+        if layer["name"] == "softmax":
+            continue  # of many classes, each has a small probability
         if layer["signal"] < DEAD * record["input_signal"]:
             part = layer["signal"] / record["input_signal"] if record["input_signal"] else 0.0
             first = layers[0]["gradient"] / layers[-1]["gradient"] if layers[-1]["gradient"] else 0.0
             return (
-                f"The signal dies in layer {k + 1}, {layer['name']}: its outputs differ from image to image by "
+                f"The signal dies in layer {k}, {layer['name']}: its outputs differ from image to image by "
                 f"{part:.2%} of what the images do, so that all images look alike to the layers behind. On the way "
                 f"back, the first layer gets {number(first, 2)} of the gradient that the scores get. The loss is "
                 f"{record['loss']:.4f}."
@@ -89,9 +111,7 @@ def _over_time(records: Sequence[Record]) -> str:
     count = len(records[0]["layers"])
     chosen = sorted({0, count // 2, count - 1})
     lines = {
-        f"{k + 1} {records[0]['layers'][k]['name']}": [
-            (i, one["layers"][k]["gradient"]) for i, one in enumerate(records)
-        ]
+        f"{k} {records[0]['layers'][k]['name']}": [(i, one["layers"][k]["gradient"]) for i, one in enumerate(records)]
         for k in chosen
     }
     return line_chart("Gradient over training: first, middle and last layer", lines, "moment of training",
@@ -99,7 +119,7 @@ def _over_time(records: Sequence[Record]) -> str:
 
 
 def _points(record: Record, key: str) -> list[tuple[float, float]]:
-    return [(k + 1, layer[key]) for k, layer in enumerate(record["layers"])]
+    return [(k, layer[key]) for k, layer in enumerate(record["layers"])]
 
 
 def _moment(record: Record) -> str:
