@@ -12,7 +12,7 @@ from minidl import losses
 from minidl.backend import use_backend
 from minidl.functions import add, flatten, leakyrelu, multiply, softmax, tanh
 from minidl.gradient_check import GradientError, check_gradients
-from minidl.gradient_examples import EXAMPLES, Example, distinct, numbers, positive
+from minidl.gradient_examples import EXAMPLES, Example, distinct, draw_from, numbers, positive
 from minidl.layers import (
     AdaptiveMaxPool,
     AdaptiveMeanPool,
@@ -36,6 +36,8 @@ from minidl.layers import (
 )
 from minidl.modes import training_mode
 from minidl.tensor import Tensor
+
+draw_from(2)
 
 # Each layer as it is made, and a batch for it. tanh instead of relu: it has no kink to keep away from.
 LAYERS: list[tuple[Callable[[], Layer], Any]] = [

@@ -19,6 +19,12 @@ Numbers = NDArray[np.float64]
 _random = np.random.default_rng(0)
 
 
+def draw_from(seed: int) -> None:
+    """Start the random numbers anew: a file that makes examples, and says so first, makes the same ones always."""
+    global _random
+    _random = np.random.default_rng(seed)
+
+
 class Example:
     """`function(*inputs, **arguments)`: call it with tensors in place of the inputs."""
 

@@ -14,6 +14,7 @@ from minidl.gradient_examples import (
     booleans,
     concatenate,
     distinct,
+    draw_from,
     numbers,
     positive,
     reshape,
@@ -22,6 +23,8 @@ from minidl.gradient_examples import (
     transpose,
 )
 from minidl.ops.windows import make_windows
+
+draw_from(1)
 
 BROADCASTING = [((), (2, 3)), ((2, 1), (1, 3)), ((2, 3), (1,)), ((4, 1, 3), (2, 1)), ((2, 3), (2, 3)), ((1,), ())]
 

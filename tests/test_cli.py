@@ -11,7 +11,7 @@ from command_line import RUN, said_by
 from safetensors.numpy import load_file
 from tiny_command import tiny
 
-from minidl import BatchNorm, Chain, cli, flatten, recipe
+from minidl import BatchNorm, Chain, Dense, cli, flatten, recipe
 from minidl.backend import get_backend
 from minidl.ops.compiling import Progress
 from minidl.training.callbacks import ProgressDisplay
@@ -32,7 +32,7 @@ def test_train_leaves_a_run_folder(tmp_path, capsys):
     out = said_by(capsys, *RUN, "--seed", "3", "--out", "run")
     folder = tmp_path / "run"
     assert sorted(file.name for file in folder.iterdir()) == [
-        "checkpoint.safetensors", "config.json", "curves.png", "history.csv",
+        "checkpoint.safetensors", "config.json", "curves.png", "history.csv", "signals.json",
     ]  # fmt: skip
     config = json.loads((folder / "config.json").read_text())
     assert config.items() >= {"model": "tiny", "data": "digits", "epochs": 2, "seed": 3, "augment": True}.items()
@@ -246,7 +246,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_a_reason(capsys):
 
 def test_an_error_inside_a_layer_names_the_layer(capsys, monkeypatch):
     """Batches of one image leave BatchNorm behind flatten one value per channel."""
-    monkeypatch.setitem(recipe.MODELS, "tiny", lambda: Chain(flatten, BatchNorm(3072)))
+    monkeypatch.setitem(recipe.MODELS, "tiny", lambda: Chain(flatten, BatchNorm(3072), Dense(3072, 10)))
     said = said_by(capsys, *RUN, "--batch-size", "1", code=1)
     assert "expected at least two values per channel" in said
     assert "in layer 1 of the Chain, BatchNorm(3072), given a tensor of shape (1, 3072)" in said

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from minidl import functions as F
-from minidl.gradient_examples import Example, Numbers, batch_norm, distinct, numbers, positive
+from minidl.gradient_examples import Example, Numbers, batch_norm, distinct, draw_from, numbers, positive
 from minidl.ops.optimiser_steps import op as steps
 from minidl.ops.windows import make_windows
 from minidl.tensor import Tensor
+
+draw_from(3)
 
 
 class Step:

@@ -212,6 +212,7 @@ def read_events_of_tensorflow(folder):
 
 
 def test_curves_of_tensorboard(contenders, tmp_path):
+    pytest.importorskip("tensorboard")  # which TensorFlow no longer brings along
     pytest.importorskip("tensorboardX")
     arguments = {"histogram_freq": 2, "update_freq": 2, "write_graph": False, "write_steps_per_second": True}
     epochs = [{"loss": 4.0, "accuracy": 0.25, "val_loss": 5.0}, {"loss": 2.0, "accuracy": 0.5, "val_loss": 3.0}]
