@@ -97,6 +97,13 @@ def test_rows_of_numbers_can_be_explained_too():
     assert headings(page) == ["The network", "The signal, layer by layer", "Activations and gradients"]
 
 
+def test_the_first_layer_with_numbers_that_are_not_finite_is_named():
+    model = Chain(Dense(3, 4, relu), Dense(4, 2), Dense(2, 2))
+    model[1].weight.array[...] = np.nan
+    body = dict(model.explain(np.float32([[1, 2, 3], [3, 2, 1]])).sections)
+    assert "Layer 1, Dense(4, 2), gives numbers that are not finite" in body["The signal, layer by layer"]
+
+
 @pytest.mark.parametrize("labels", [[0, 1], list(range(1, 21)), [0.5] * 20])
 def test_labels_that_do_not_fit_are_named(labels, model, test_digits):
     with pytest.raises(ValueError, match=r"expected labels \(20,\) of whole numbers from 0 to 9"):

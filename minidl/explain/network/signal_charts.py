@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,6 +94,8 @@ def _verdict(record: Record) -> str:
     for k, layer in enumerate(layers):
         if layer["name"] == "softmax":
             continue  # of many classes, each has a small probability
+        if not math.isfinite(layer["signal"]):
+            return f"Layer {k}, {layer['name']}, gives numbers that are not finite, and so do the layers behind it."
         if layer["signal"] < DEAD * record["input_signal"]:
             part = layer["signal"] / record["input_signal"] if record["input_signal"] else 0.0
             first = layers[0]["gradient"] / layers[-1]["gradient"] if layers[-1]["gradient"] else 0.0
