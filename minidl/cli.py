@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("topic", metavar="TOPIC", help="such as conv, maxpool, batchnorm, momentum; or run")
     explain.add_argument("run", nargs="?", metavar="RUN_DIR", help="of run: the run folder to be shown")
     explain.add_argument("--out", metavar="FILE", help="the page (TOPIC.html)")
-    explain.add_argument("--images", type=int, default=500, metavar="N", help="of run: test images to look at (500)")
+    explain.add_argument("--images", type=int, metavar="N", help="of run: test images to look at (500)")
     explain.add_argument("--data-dir", metavar="DIR", help="of run: where CIFAR-10 lies")
 
     atlas = verbs.add_parser("atlas", help="the pages of all layers, and an index of them")

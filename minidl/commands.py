@@ -161,6 +161,8 @@ def explain(options: argparse.Namespace, console: Console) -> int:
         return _explain_run(options, console)
     if options.run is not None:
         raise UsageError(f"a folder goes with run only: minidl explain run {options.run}")
+    if options.images is not None or options.data_dir is not None:
+        raise UsageError("--images and --data-dir go with run only: minidl explain run RUN_DIR")
     if options.topic not in (*TOPICS, *TOPICS.values()):
         raise UsageError(f"nothing is known of {options.topic!r}: choose one of {', '.join(TOPICS)}")
     page = explain_topic(options.topic, options.benchmarks)
@@ -169,13 +171,15 @@ def explain(options: argparse.Namespace, console: Console) -> int:
 
 
 def _explain_run(options: argparse.Namespace, console: Console) -> int:
-    from minidl.explain.network.pages import explain_run
+    from minidl.explain.network.pages import IMAGES, explain_run
 
     if options.run is None:
         raise UsageError("expected a run folder: minidl explain run RUN_DIR")
-    if options.images < 2:
+    if options.images is not None and options.images < 2:
         raise UsageError(f"expected --images of at least 2, got {options.images}")
-    page = explain_run(options.run, options.data_dir, options.images, console)
+    if options.benchmarks is not None:
+        raise UsageError("--benchmarks goes with a layer's page: minidl explain conv --benchmarks FILE")
+    page = explain_run(options.run, options.data_dir, options.images or IMAGES, console)
     console.print(str(page.save(options.out or "run.html")), markup=False, soft_wrap=True)
     return 0
 

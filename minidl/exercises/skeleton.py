@@ -75,10 +75,12 @@ def _calls(node: ast.AST) -> set[str]:
 
 
 def _documented(module: ModuleType) -> dict[str, str]:
-    """The docstring of each function of a module, and under "" its own."""
+    """The docstring of each function of a module, without the errors, which no kernel raises; under "" its own."""
     tree = ast.parse(_source(module))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {"": ast.get_docstring(tree) or ""} | {node.name: ast.get_docstring(node) or "" for node in functions}
+    texts = {node.name: ast.get_docstring(node) or "" for node in functions}
+    without_errors = {name: re.sub(r"\s*\bValueError [^.]*\.", "", text) for name, text in texts.items()}
+    return {"": ast.get_docstring(tree) or ""} | without_errors
 
 
 def _head(lesson: Lesson, path: str, body: str) -> str:

@@ -46,6 +46,8 @@ class ComputationGraph:
 
 def computation_graph(y: Tensor, names: Mapping[str, Tensor] | None = None) -> ComputationGraph:
     """Draw what y was computed from; see Tensor.graph()."""
+    if not isinstance(names or {}, Mapping):
+        raise TypeError(f"graph: expected names as in {{'w': w}}, got a {type(names).__name__}")
     tensors = _inputs_first(y)
     labels = {id(tensor): name for name, tensor in (names or {}).items()}
     unknown = [name for name, tensor in (names or {}).items() if id(tensor) not in {id(node) for node in tensors}]

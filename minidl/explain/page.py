@@ -36,7 +36,7 @@ _TEMPLATE = """\
 {contents}
 {sections}
 </main>
-<footer><p>Made by minidl from its own code. Every number on this page was computed, none was typed.</p></footer>
+<footer><p>Made by minidl from its own code. What is measured, checked and drawn was computed for it.</p></footer>
 <script>
 {script}
 </script>

@@ -12,6 +12,7 @@ Every file is written beside and renamed, so that none is ever half written.
 import csv
 import io
 import json
+import math
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ from minidl.training.loop import Position, Totals
 
 CHECKPOINT = "checkpoint.safetensors"
 RUN_FILES = (CHECKPOINT, "config.json", "history.csv", "signals.json", "curves.png")
+SIGNAL_KEYS = {"step", "epoch", "loss", "input_signal", "layers", "parameters"}
 History = list[dict[str, float]]
 
 
@@ -109,7 +111,7 @@ class RunFolder:
             raise ValueError(f"{path}: expected a table of numbers, as minidl train writes it") from None
 
     def save_signals(self, records: list[dict[str, Any]]) -> None:
-        self._write_text("signals.json", json.dumps({"records": records}))
+        self._write_text("signals.json", json.dumps({"records": _without_nan(records)}, allow_nan=False))
 
     def load_signals(self) -> list[dict[str, Any]]:
         """What save_signals() was given last; nothing where there is no such file, ValueError when it is another."""
@@ -118,13 +120,14 @@ class RunFolder:
             return []
         try:
             records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
-            complete = all(record.keys() >= {"step", "layers", "parameters"} for record in records)
+            complete = all(record.keys() >= SIGNAL_KEYS for record in records)
+            complete = complete and all(isinstance(record["layers"], list) for record in records)
         except (ValueError, LookupError, TypeError, AttributeError):
             complete = False
         if not complete:
             raise ValueError(f"{path}: expected what minidl train keeps of its layers, got something else; it can be "
                              "deleted")  # fmt: skip
-        return records
+        return _with_nan(records)  # type: ignore[no-any-return]
 
     def save_curves(self, history: History) -> None:
         """Draw curves.png; does nothing without matplotlib (the extra `plot`)."""
@@ -136,3 +139,21 @@ class RunFolder:
 
     def _write_text(self, name: str, text: str) -> None:
         replace_file(self.path / name, lambda temporary: temporary.write_text(text))
+
+
+def _without_nan(thing: Any) -> Any:
+    """Numbers that are not finite, which JSON has no words for, as null."""
+    if isinstance(thing, dict):
+        return {name: _without_nan(value) for name, value in thing.items()}
+    if isinstance(thing, list):
+        return [_without_nan(value) for value in thing]
+    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
+
+
+def _with_nan(thing: Any) -> Any:
+    """null as nan again, but for `dead`, which some layers have none of."""
+    if isinstance(thing, dict):
+        return {
+            name: math.nan if value is None and name != "dead" else _with_nan(value) for name, value in thing.items()
+        }
+    return [_with_nan(value) for value in thing] if isinstance(thing, list) else thing

@@ -112,6 +112,8 @@ def test_what_cannot_be_drawn_is_said(numbers):
         y.graph()
     with pytest.raises(ValueError, match="x had no part in this computation"):
         (w * 2).graph({"x": numbers["x"]})
+    with pytest.raises(TypeError, match=r"names as in \{'w': w\}, got a list"):
+        (w * 2).graph(["w"])
     z = w * 2
     z.backward()
     with pytest.raises(RuntimeError, match="used up"):

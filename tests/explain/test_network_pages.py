@@ -52,7 +52,7 @@ def test_the_page_of_a_run_has_every_section(finished_run, tiny_runs):
     assert "tiny on digits" in page.html()
     assert len(page.html()) < 2_000_000
     body = dict(page.sections)
-    assert "of 40 test images are right" in body["Right and wrong"]
+    assert "of 40 images are right" in body["Right and wrong"]
     assert body["First filters"].count("<img") == 4
     assert body["What it looks at"].count("<img") == 18
 
@@ -77,6 +77,8 @@ def test_the_command_writes_the_page(finished_run, tiny_runs, capsys, tmp_path):
         (["run", "nowhere"], 1, "holds no run"),
         (["relu", "nowhere"], 2, "a folder goes with run only"),
         (["run", "nowhere", "--images", "1"], 2, "--images of at least 2"),
+        (["run", "nowhere", "--benchmarks", "x.json"], 2, "--benchmarks goes with a layer's page"),
+        (["relu", "--images", "20"], 2, "go with run only"),
     ],
 )
 def test_wrong_usage_is_explained(arguments, code, said, tiny_runs, capsys):
@@ -102,6 +104,35 @@ def test_the_first_layer_with_numbers_that_are_not_finite_is_named():
     model[1].weight.array[...] = np.nan
     body = dict(model.explain(np.float32([[1, 2, 3], [3, 2, 1]])).sections)
     assert "Layer 1, Dense(4, 2), gives numbers that are not finite" in body["The signal, layer by layer"]
+
+
+def test_inputs_that_are_all_the_same_are_named():
+    body = dict(Chain(Dense(3, 2)).explain(np.ones((3, 3), "float32")).sections)
+    assert "All inputs are the same" in body["The signal, layer by layer"]
+
+
+def test_small_images_are_covered_by_a_smaller_square():
+    page = Chain(flatten, Dense(48, 3)).explain(np.random.default_rng(0).random((3, 4, 4, 3), "float32"))
+    assert "grey square of 2 × 2 pixels" in dict(page.sections)["What it looks at"]
+
+
+def test_a_batch_that_is_looked_at_once_has_no_history():
+    page = Chain(Dense(3, 2)).explain(np.float32([[1, 2, 3], [3, 2, 1]]))
+    assert "before training" not in page.html()
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "said"),
+    [
+        (Chain(), np.ones((2, 3)), "a network with layers"),
+        (Chain(Dense(3, 2)), np.ones(3), r"at least two inputs, got \(3,\)"),
+        (Chain(Dense(3, 2)), np.ones((0, 3)), r"at least two inputs, got \(0, 3\)"),
+        (Chain(Conv((1, 1), (3, 2))), np.ones((2, 4, 4, 3), "float32"), r"scores \(n, classes\), got \(2, 4, 4, 2\)"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(model, x, said):
+    with pytest.raises(ValueError, match=f"explain: expected .*{said}"):
+        model.explain(x)
 
 
 @pytest.mark.parametrize("labels", [[0, 1], list(range(1, 21)), [0.5] * 20])
@@ -154,7 +185,7 @@ def test_probabilities_add_up_whether_the_network_ends_in_softmax_or_not(test_di
 def test_the_confusion_matrix_counts():
     believed = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     made = confusion_matrix(believed, np.array([0, 1, 1]), ["cat", "<dog>"])
-    assert "66.7% of 3 test images are right" in made
+    assert "66.7% of 3 images are right" in made
     assert re.findall(r'<td class="share"[^>]*>(\d+)<', made) == ["1", "0", "1", "1"]
     assert "&lt;dog&gt;" in made
 

@@ -165,6 +165,18 @@ def test_a_file_of_something_else_is_named(text, tmp_path):
         RunFolder(tmp_path).load_signals()
 
 
+def test_numbers_that_are_not_finite_are_kept_as_json_can(tmp_path):
+    folder, training = RunFolder(tmp_path), small_training(epochs=1)
+    training.run([record(folder)])
+    broken = folder.load_signals()[:1]
+    broken[0]["layers"][0] |= {"mean": np.nan, "dead": None}
+    folder.save_signals(broken)
+    json.loads((tmp_path / "signals.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    (layer, *_) = folder.load_signals()[0]["layers"]
+    assert np.isnan(layer["mean"])
+    assert layer["dead"] is None
+
+
 def test_history_is_read_as_it_was_written(tmp_path):
     folder, rows = RunFolder(tmp_path), [{"epoch": 1.0, "loss": 0.25}, {"epoch": 2.0, "loss": 0.125}]
     assert folder.load_history() == []

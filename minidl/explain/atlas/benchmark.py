@@ -39,6 +39,8 @@ def benchmark(path: Path | None, content: str) -> str:
 
 
 def _sessions(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected the results.json of python -m benchmarks, but there is no such file")
     try:
         sessions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["sessions"]
     except (ValueError, LookupError, TypeError):

@@ -36,17 +36,23 @@ def saliency(model: Chain, images: Images) -> tuple[NDArray[Any], NDArray[Any]]:
 def occlusion(model: Chain, images: Images, classes: NDArray[Any]) -> NDArray[Any]:
     """Maps (n, rows, columns): by how much the probability of the class falls when a grey square covers that place.
 
-    Zeiler and Fergus 2013; the square is PATCH pixels wide and moves by STRIDE.
+    Zeiler and Fergus 2013; the square is patch_size() pixels wide and moves by STRIDE.
     """
     n, h, w, _ = images.shape
-    places = [(i, j) for i in range(0, h - PATCH + 1, STRIDE) for j in range(0, w - PATCH + 1, STRIDE)]
+    size = patch_size(images)
+    places = [(i, j) for i in range(0, h - size + 1, STRIDE) for j in range(0, w - size + 1, STRIDE)]
     before = probabilities(model, images)[numpy.arange(n), classes]
     falls = []
     for i, j in places:
         covered = images.copy()
-        covered[:, i : i + PATCH, j : j + PATCH] = 0.5
+        covered[:, i : i + size, j : j + size] = 0.5
         falls.append(before - probabilities(model, covered)[numpy.arange(n), classes])
     return numpy.stack(falls, axis=1).reshape(n, -1, len({j for _, j in places}))
+
+
+def patch_size(images: Images) -> int:
+    """PATCH, or half of images that are smaller than two of them."""
+    return max(1, min(PATCH, *(int(side) // 2 for side in images.shape[1:3])))
 
 
 def probabilities(model: Chain, images: Images, batch: int = 256) -> NDArray[Any]:
@@ -63,7 +69,7 @@ def attribution_maps(model: Chain, images: Images, names: list[str]) -> str:
     """Each image beside its two maps."""
     maps, classes = saliency(model, images)
     covered = occlusion(model, images, classes)
-    believed = probabilities(model, images)
+    believed, size = probabilities(model, images), patch_size(images)
     items = []
     for k, pixels in enumerate(images):
         name, share = names[classes[k]], believed[k, classes[k]]
@@ -75,7 +81,7 @@ def attribution_maps(model: Chain, images: Images, names: list[str]) -> str:
         items.append(f'<li style="max-width:20rem"><div class="pair">{"".join(pictures)}</div>{name}, {share:.0%}</li>')
     return (
         "<p>Beside each image: how much the score of the chosen class changes with each pixel (the gradient), and how "
-        f"much its probability falls when a grey square of {PATCH} × {PATCH} pixels covers that place. White is "
+        f"much its probability falls when a grey square of {size} × {size} pixels covers that place. White is "
         "most.</p>"
         f'<ul class="gallery">{"".join(items)}</ul>'
     )
@@ -106,4 +112,4 @@ def _as_bytes(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _grey(values: NDArray[Any]) -> NDArray[Any]:
-    return _as_bytes((values / (values.max() or 1.0))[..., None])
+    return _as_bytes(numpy.nan_to_num(values / (values.max() or 1.0))[..., None])

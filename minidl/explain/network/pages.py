@@ -70,9 +70,15 @@ def explain_run(
 def explain_model(model: Chain, x: NDArray[Any], labels: NDArray[Any] | None = None) -> Page:
     """The page of a network and a batch x (n, ...) of at least two inputs; see Chain.explain()."""
     x = numpy.asarray(x)
+    if not len(model):
+        raise ValueError("explain: expected a network with layers, got an empty Chain")
+    if x.ndim < 2 or len(x) < 2:
+        raise ValueError(f"explain: expected a batch (n, ...) of at least two inputs, got {x.shape}")
+    believed = probabilities(model, x)
+    if believed.ndim != 2:
+        raise ValueError(f"explain: expected a network that gives scores (n, classes), got {believed.shape}")
     page = Page(type(model).__name__, highlighted(repr(model), "python"))
     page.add("The network", layer_graph(summarise(model, x.shape[1:])))
-    believed = probabilities(model, x)
     classes = believed.shape[1]
     targets = believed.argmax(axis=1) if labels is None else numpy.asarray(labels)
     if (
@@ -80,10 +86,11 @@ def explain_model(model: Chain, x: NDArray[Any], labels: NDArray[Any] | None = N
         or targets.dtype.kind not in "iu"
         or not 0 <= targets.min() <= targets.max() < classes
     ):
+        came = f", from {targets.min()} to {targets.max()}" if targets.size else ""
         raise ValueError(f"explain: expected labels ({len(x)},) of whole numbers from 0 to {classes - 1}, got shape "
-                         f"{targets.shape}, {targets.dtype}")  # fmt: skip
+                         f"{targets.shape}, {targets.dtype}{came}")  # fmt: skip
     signals = look_inside(model, x, numpy.eye(classes, dtype=x.dtype)[targets], loss_for(model))
-    record = asdict(signals)
+    record = asdict(signals) | {"step": None}  # of no training
     page.add("The signal, layer by layer", signal_charts([record]))
     page.add("Activations and gradients", histories([record]))
     if x.ndim == 4:

@@ -28,7 +28,7 @@ def confusion_matrix(believed: NDArray[Any], labels: NDArray[Any], names: Sequen
         for name, row in zip(names, counts, strict=True)
     )
     return (
-        f"<p>{right:.1%} of {counts.sum():,} test images are right. A row is what an image shows, a column what it was "
+        f"<p>{right:.1%} of {counts.sum():,} images are right. A row is what an image shows, a column what it was "
         f'taken for.</p><div class="wide" tabindex="0" role="region" aria-label="Confusion matrix"><table>'
         f'<thead><tr><th scope="col">is \\ taken for</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )

@@ -53,8 +53,9 @@ def histories(records: Sequence[Record]) -> str:
         )
         dead = "" if not layer["dead"] else f", {layer['dead']:.0%} of its units dead"
         items.append(f"<li><b>{k}</b> {html.escape(layer['name'])}{dead}<div class='pair'>{maps}</div></li>")
+    across = "From left to right: before training, early on, and each epoch. " if len(records) > 1 else ""
     return (
-        f"<p>From left to right: before training, early on, and each epoch. From bottom to top: sizes from "
+        f"<p>{across}From bottom to top: sizes from "
         f"2<sup>{LOWEST}</sup> to 2<sup>{HIGHEST}</sup>. The stronger the colour, the more numbers of that "
         "size. Zeros are not shown.</p>"
         f'<ul class="gallery maps">{"".join(items)}</ul>'
@@ -91,13 +92,15 @@ def parameter_sizes(records: Sequence[Record]) -> str:
 def _verdict(record: Record) -> str:
     """In which layer the signal has died, if in any."""
     layers = record["layers"]
+    if record["input_signal"] == 0:
+        return "All inputs are the same, so nothing can differ between them: look at others."
     for k, layer in enumerate(layers):
         if layer["name"] == "softmax":
             continue  # of many classes, each has a small probability
         if not math.isfinite(layer["signal"]):
             return f"Layer {k}, {layer['name']}, gives numbers that are not finite, and so do the layers behind it."
         if layer["signal"] < DEAD * record["input_signal"]:
-            part = layer["signal"] / record["input_signal"] if record["input_signal"] else 0.0
+            part = layer["signal"] / record["input_signal"]
             first = layers[0]["gradient"] / layers[-1]["gradient"] if layers[-1]["gradient"] else 0.0
             return (
                 f"The signal dies in layer {k}, {layer['name']}: its outputs differ from image to image by "
@@ -126,6 +129,8 @@ def _points(record: Record, key: str) -> list[tuple[float, float]]:
 
 
 def _moment(record: Record) -> str:
+    if record["step"] is None:
+        return "now"
     if record["step"] == 0:
         return "before training"
     return f"step {record['step']}" + (f", epoch {record['epoch']}" if record["epoch"] else "")
