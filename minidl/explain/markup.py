@@ -107,9 +107,14 @@ def _parser(blocks: Mapping[str, Block]) -> MarkdownIt:
             return blocks[word](content)
         return highlighted(content, word) if word else f'<pre tabindex="0"><code>{html.escape(content)}</code></pre>'
 
+    def formula_in_a_box(renderer: Any, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        # where it is too wide it scrolls: tabindex, so that the arrow keys can do it
+        return f'<div class="math block" tabindex="0">\n{formula(tokens[index].content.strip(), display=True)}\n</div>\n'
+
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.use(dollarmath_plugin, renderer=lambda latex, options: formula(latex, options["display_mode"]))
     parser.add_render_rule("fence", fence)
+    parser.add_render_rule("math_block", formula_in_a_box)
     parser.add_render_rule("table_open", lambda *_: _start_of_table("Table"))
     parser.add_render_rule("table_close", lambda *_: _END_OF_TABLE)
     return parser

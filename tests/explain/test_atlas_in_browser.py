@@ -3,7 +3,7 @@
 import numpy
 import pytest
 from figure_numbers import EXPECTED
-from page_checks import check_it_fits_a_phone, check_it_is_small_and_asks_for_nothing, serious_faults
+from page_checks import PHONE, check_it_fits_a_phone, check_it_is_small_and_asks_for_nothing, serious_faults
 
 from minidl.explain.atlas.atlas import TOPICS, build_atlas
 
@@ -36,6 +36,20 @@ def test_pages_have_no_serious_accessibility_fault(path, dark, watched):
 
 def test_pages_fit_a_phone(path, watched):
     check_it_fits_a_phone(path, watched)
+
+
+def test_on_a_phone_numbers_are_whole_and_what_scrolls_is_reached_by_keyboard(path, watched):
+    page, _ = watched(path, width=PHONE)
+    for mode in page.locator(".figure .choice button").all() or [None]:
+        if mode is not None:
+            mode.click()
+        assert page.locator(".figure").evaluate_all(CUT_OFF) == []
+        assert serious_faults(page) == []
+
+
+CUT_OFF = """figures => figures.flatMap(figure => [...figure.querySelectorAll(".cell")])
+    .filter(cell => cell.offsetParent && cell.scrollWidth > cell.clientWidth + 1)
+    .map(cell => cell.innerHTML)"""
 
 
 def test_light_and_dark_can_be_switched(atlas, watched):

@@ -41,7 +41,7 @@ class Grid {
   constructor(title, { choose = null, edit = null, digits = 2 } = {}) {
     this.choose = choose; this.edit = edit; this.digits = digits;
     this.heading = element("h4", {}, title);
-    this.table = element("div", { class: "grid", role: choose ? "grid" : "table", "aria-label": title });
+    this.table = element("div", { class: "grid", role: choose ? "grid" : "table", "aria-label": title, tabindex: !choose && !edit && 0 });
     this.panel = element("div", { class: "panel" }, this.heading, this.table);
     if (choose) this.table.addEventListener("keydown", (event) => this.walk(event));
   }
@@ -65,7 +65,7 @@ class Grid {
   }
 
   build(values) {
-    this.table.style.gridTemplateColumns = `repeat(${values[0].length}, auto)`;
+    this.table.style.gridTemplateColumns = `repeat(${values[0].length}, max-content)`;
     this.cells = values.map((row, i) => row.map((_, j) => {
       const cell = element("div", { class: "cell", role: this.choose ? "gridcell" : "cell" });
       if (this.choose) cell.addEventListener("click", () => { this.choose(i, j); cell.focus(); });
