@@ -13,6 +13,6 @@ packages = [
     for inner in ["", *find_packages(folder)]
 ]
 
-FILES = ["*.cu", "*.cuh", "*.npz", "*.md", "*.css", "*.js", "py.typed"]
+FILES = ["*.cu", "*.cuh", "*.npz", "*.md", "*.css", "*.js", "py.typed", "explanations/*.md", "figures/*.js"]
 
 setup(packages=packages, package_dir=FOLDERS, package_data={"": FILES})

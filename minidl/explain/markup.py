@@ -109,7 +109,9 @@ def _parser(blocks: Mapping[str, Block]) -> MarkdownIt:
 
     def formula_in_a_box(renderer: Any, tokens: Sequence[Token], index: int, *_: Any) -> str:
         # where it is too wide it scrolls: tabindex, so that the arrow keys can do it
-        return f'<div class="math block" tabindex="0">\n{formula(tokens[index].content.strip(), display=True)}\n</div>\n'
+        return (
+            f'<div class="math block" tabindex="0">\n{formula(tokens[index].content.strip(), display=True)}\n</div>\n'
+        )
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.use(dollarmath_plugin, renderer=lambda latex, options: formula(latex, options["display_mode"]))
