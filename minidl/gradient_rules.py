@@ -76,7 +76,7 @@ class ClipGlobalNorm(GradientRule):
 class OptimiserChain(Optimiser):
     """Gradient rules one after the other, and an optimiser, which is last: Flux's OptimiserChain.
 
-    Learning rate, step count and state are the optimiser's.
+    Learning rate, step count and state are the optimiser's. TypeError when anything else stands among the parts.
     """
 
     def __init__(self, *parts: GradientRule | Optimiser) -> None:
@@ -93,6 +93,7 @@ class OptimiserChain(Optimiser):
 
     @property
     def learning_rate(self) -> float:
+        """The optimiser's; setting it sets that."""
         return self.optimiser.learning_rate
 
     @learning_rate.setter
@@ -101,6 +102,7 @@ class OptimiserChain(Optimiser):
 
     @property
     def steps(self) -> int:
+        """How many steps the optimiser has taken."""
         return self.optimiser.steps
 
     @steps.setter
@@ -109,6 +111,7 @@ class OptimiserChain(Optimiser):
 
     @property
     def state(self) -> dict[str, dict[str, Array]]:
+        """The optimiser's memories, by their names and the parameters' names."""
         return self.optimiser.state
 
     @state.setter

@@ -82,18 +82,22 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """How many numbers along each axis."""
         return self._array.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> numpy.dtype[Any]:
+        """float32 or float64, or what the array had; bool for comparisons."""
         return self._array.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
+        """How many axes."""
         return self._array.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
+        """How many numbers in all."""
         return self._array.size  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
@@ -129,7 +133,7 @@ class Tensor:
         return get_backend("cpu").asarray(self._array)  # type: ignore[no-any-return]
 
     def item(self) -> float:
-        """The only number inside, as a Python number."""
+        """The only number inside, as a Python number; ValueError when there are more, or none."""
         if self.size != 1:
             raise ValueError(f"item: expected a tensor with one number, got shape {self.shape}")
         return self._array.item()  # type: ignore[no-any-return]

@@ -11,7 +11,6 @@ ELSEWHERE = {"flux.md", "keras.md", "interchange.md", "gpu.md", "first-kernel.md
 PAGES = {
     path.relative_to(DOCS).as_posix(): blocks_of(path.read_text(encoding="utf-8"))
     for path in sorted(DOCS.rglob("*.md"))
-    if not {"runs", "benchmarks", "article", "reference"} & set(path.relative_to(DOCS).parts)
 }
 WITH_PYTHON = [
     page

@@ -98,7 +98,7 @@ class GroupNorm(Layer):
     """Normalise each image of x (n, ..., channels) by itself, in `groups` of channels (Wu and He 2018).
 
     Then scale and shift each channel, and apply `activation`: Flux's GroupNorm(channels, groups, activation). It does
-    the same in training and in evaluation, and for a batch of one.
+    the same in training and in evaluation, and for a batch of one. scale and shift (channels,).
     """
 
     def __init__(
@@ -125,7 +125,8 @@ class GroupNorm(Layer):
 class LayerNorm(Layer):
     """Normalise over the last axes, of sizes `size`, then scale and shift each number (Ba et al. 2016).
 
-    LayerNorm(64) or LayerNorm((8, 8, 64)), then `activation`; the same in training and in evaluation.
+    LayerNorm(64) or LayerNorm((8, 8, 64)), then `activation`; the same in training and in evaluation. scale and shift
+    have the shape `size`.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Add up x over `axis` (one, several, or all when None)."""
+    """Add up x over `axis` (one, several, or all when None); with keepdims=True these axes stay, of size 1."""
     (x,) = operands("sum", x)
     axes, old_shape = checked_axes("sum", axis, x.shape), x.shape
     kept = tuple(1 if number in axes else size for number, size in enumerate(old_shape))
@@ -22,7 +22,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The average of x over `axis`."""
+    """The average of x over `axis`; axes as in sum(). ValueError when there is nothing to average."""
     (x,) = operands("mean", x)
     axes = checked_axes("mean", axis, x.shape)
     count = _count(x, axes)
@@ -40,7 +40,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest number along `axis`; equal ones share the gradient."""
+    """The largest number along `axis`; equal ones share the gradient. ValueError when there is none."""
     (x,) = operands("max", x)
     axes = checked_axes("max", axis, x.shape)
     if _count(x, axes) == 0:
@@ -58,7 +58,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest number along `axis`; equal ones share the gradient."""
+    """The smallest number along `axis`; equal ones share the gradient. ValueError when there is none."""
     (x,) = operands("min", x)
     axes = checked_axes("min", axis, x.shape)
     if _count(x, axes) == 0:

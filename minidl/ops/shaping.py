@@ -56,7 +56,8 @@ def flatten(x: Operand) -> Tensor:
 
 
 def transpose(x: Operand, *axes: int | Sequence[int]) -> Tensor:
-    """Reorder the axes; without arguments, reverse them."""
+    """Reorder the axes: x.transpose(2, 0, 1) of (h, w, c) is (c, h, w); without arguments, reverse them. ValueError
+    unless each axis is named once."""
     (x,) = operands("transpose", x)
     order = checked_axes("transpose", _spread(axes), x.shape) or tuple(range(x.ndim))[::-1]
     if len(order) < x.ndim:
@@ -126,7 +127,8 @@ def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
 
 
 def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """Join tensors along an axis they already have."""
+    """Join tensors along an axis they already have: (2, 3) and (4, 3) become (6, 3). ValueError unless all other axes
+    agree."""
     tensors = _some("concatenate", tensors)
     axis = _one_axis("concatenate", axis, tensors[0].shape)
     if len({(*x.shape[:axis], *x.shape[axis + 1 :]) for x in tensors}) > 1 or len({x.ndim for x in tensors}) > 1:
@@ -143,7 +145,7 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """Join tensors of one shape along a new axis."""
+    """Join tensors of one shape along a new axis: three of (2, 4) become (3, 2, 4). ValueError for other shapes."""
     tensors = _some("stack", tensors)
     if len({x.shape for x in tensors}) > 1:
         raise ValueError(f"stack: expected tensors of one shape, got {shapes_of(tensors)}")

@@ -25,7 +25,10 @@ FORMAT = "minidl checkpoint 1"
 
 
 def save_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None = None, **memory: Any) -> None:
-    """Write model, optimiser and `memory` (anything JSON can hold) to `path`, which is at no time half written."""
+    """Write model, optimiser and `memory` (anything JSON can hold) to `path`, which is at no time half written.
+
+    One safetensors file, which runs no code when it is read; load_checkpoint() reads it.
+    """
     arrays = {f"model.{name}": x.numpy() for name, x in model.tensors().items()}
     header: dict[str, Any] = {"format": FORMAT, "memory": memory}
     if optimiser is not None:

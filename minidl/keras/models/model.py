@@ -79,10 +79,12 @@ class Model(Trainer):
 
     @property
     def inputs(self) -> list[KerasTensor]:
+        """The symbolic tensors that stand for what goes in."""
         return self._inputs
 
     @property
     def outputs(self) -> list[KerasTensor]:
+        """The symbolic tensors that stand for what comes out."""
         return self._symbolic_outputs
 
     @property
@@ -95,11 +97,13 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Any:
+        """(None, h, w, c) or the like, None standing for the batch; a list of them for several inputs."""
         shapes = [x.shape for x in self.inputs]
         return shapes if self.takes_several else shapes[0]
 
     @property
     def output_shape(self) -> Any:
+        """The same for what comes out."""
         shapes = [x.shape for x in self.outputs]
         return shapes if self._several_outputs else shapes[0]
 
