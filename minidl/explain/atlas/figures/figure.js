@@ -88,13 +88,15 @@ class Grid {
   }
 }
 
-// A slider with its name and value. Returns the label; .set(value) moves it without a call of `change`.
+// A slider with its name and value. Returns the label; .set(value) moves it without a call of `change`, .rename(name)
+// says what it stands for now.
 function slider(name, { min, max, step = 1, value, digits = 2 }, change) {
   const shown = element("output", {}, text(value, digits));
   const input = element("input", { type: "range", min, max, step, value, "aria-label": name });
   input.addEventListener("input", () => { shown.textContent = text(Number(input.value), digits); change(Number(input.value)); });
   const label = element("label", {}, name, input, shown);
   label.set = (number) => { input.value = number; shown.textContent = text(number, digits); };
+  label.rename = (other) => { label.firstChild.textContent = other; input.setAttribute("aria-label", other); };
   return label;
 }
 

@@ -38,7 +38,7 @@ figures.optimiser_steps = (box, data) => {
   const set = (name) => (value) => { state[name] = value; draw(); };
   const valley = drawing("svg", { viewBox: "0 0 480 320", width: 480, role: "img", "aria-label": "The valley from above, and the path" });
   const curve = drawing("svg", { viewBox: "0 0 480 232", width: 480, role: "img", "aria-label": "The loss at each step" });
-  const keep = slider("momentum", { min: 0, max: 0.98, step: 0.02, value: 0.9 }, set("keep")), line = note();
+  const keep = slider("momentum μ", { min: 0, max: 0.98, step: 0.02, value: 0.9 }, set("keep")), line = note();
   const panel = (title, picture) => element("div", { class: "panel" }, element("h4", {}, title), picture);
   box.append(
     element("div", { class: "controls" }, choice(rules, state.rule, set("rule"))),
@@ -54,6 +54,7 @@ figures.optimiser_steps = (box, data) => {
     const n = compute(), { path, losses } = n, k = state.at;
     box.numbers = n;
     keep.hidden = state.rule === "descent";
+    keep.rename({ rmsprop: "decay ρ", adam: "β₁" }[state.rule] ?? "momentum μ");
     const rings = [0.05, 0.5, 2, 5, 10, 20, 40].map((level) => drawing("ellipse", {
       cx: 240, cy: 160, rx: 60 * Math.sqrt(2 * level), ry: 60 * Math.sqrt((2 * level) / state.steepness), fill: "none", stroke: "var(--line)", "stroke-width": 1.5,
     }));
