@@ -86,6 +86,13 @@ def image(pixels: NDArray[Any], description: str, width: int, height: int | None
     return f'<img class="pixels" src="{png(pixels)}" alt="{described}" width="{width}" height="{high}">'
 
 
+def as_bytes(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Colours from 0 to 1 as bytes; one channel becomes grey, of more than three the first three are shown."""
+    if pixels.shape[2] < 3:
+        pixels = pixels[..., :1].repeat(3, axis=2)
+    return (pixels[..., :3].clip(0, 1) * 255).round().astype(numpy.uint8)
+
+
 def png(pixels: NDArray[Any]) -> str:
     """Pixels (h, w, 3 or 4) uint8 as a PNG in a data URI (PNG specification, W3C 2003: 8 bits, no filter)."""
     h, w, channels = pixels.shape

@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from minidl.explain.charts import image
+from minidl.explain.charts import as_bytes, image
 from minidl.functions import softmax
 from minidl.layers import Chain, Conv
 from minidl.modes import evaluation_mode, no_grad
@@ -74,7 +74,7 @@ def attribution_maps(model: Chain, images: Images, names: list[str]) -> str:
     for k, pixels in enumerate(images):
         name, share = names[classes[k]], believed[k, classes[k]]
         pictures = (
-            image(_as_bytes(pixels), f"The image, taken for {name}", SHOWN),
+            image(as_bytes(pixels), f"The image, taken for {name}", SHOWN),
             image(_grey(maps[k]), "Saliency: where a small change would matter", SHOWN),
             image(_grey(covered[k].clip(0, None)), "Occlusion: where covering makes it less sure", SHOWN),
         )
@@ -97,19 +97,12 @@ def first_filters(model: Chain) -> str:
         weight = weight.mean(axis=2, keepdims=True).repeat(3, axis=2)
     low, high = weight.min(axis=(0, 1, 2)), weight.max(axis=(0, 1, 2))
     tiles = ((weight - low) / numpy.where(high > low, high - low, 1)).transpose(3, 0, 1, 2)
-    items = "".join(f"<li>{image(_as_bytes(tile), f'Filter {k}', 44)}</li>" for k, tile in enumerate(tiles))
+    items = "".join(f"<li>{image(as_bytes(tile), f'Filter {k}', 44)}</li>" for k, tile in enumerate(tiles))
     return (
         f"<p>{len(tiles)} filters of {first.code()}, each stretched from black to white: a filter answers where the "
         f'image looks like it.</p><ul class="gallery" style="gap:.4rem">{items}</ul>'
     )
 
 
-def _as_bytes(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Colours from 0 to 1 as bytes; one channel becomes grey, of more than three the first three are shown."""
-    if pixels.shape[2] < 3:
-        pixels = pixels[..., :1].repeat(3, axis=2)
-    return (pixels[..., :3].clip(0, 1) * 255).round().astype(numpy.uint8)
-
-
 def _grey(values: NDArray[Any]) -> NDArray[Any]:
-    return _as_bytes(numpy.nan_to_num(values / (values.max() or 1.0))[..., None])
+    return as_bytes(numpy.nan_to_num(values / (values.max() or 1.0))[..., None])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from minidl.explain.charts import image
+from minidl.explain.charts import as_bytes, image
 
 WRONG = 12  # images that are shown
 
@@ -46,9 +46,7 @@ def most_confidently_wrong(
     items = []
     for k in worst:
         said, true = html.escape(names[taken_for[k]]), html.escape(names[labels[k]])
-        picture = image(
-            (images[k, ..., :3].clip(0, 1) * 255).round().astype(numpy.uint8), f"Is {true}, taken for {said}", 96
-        )
+        picture = image(as_bytes(images[k]), f"Is {true}, taken for {said}", 96)
         items.append(f"<li>{picture}<br>taken for <b>{said}</b>, {believed[k, taken_for[k]]:.0%}<br>"
                      f"is {true}, {believed[k, labels[k]]:.1%}</li>")  # fmt: skip
     return f'<ul class="gallery">{"".join(items)}</ul>'
