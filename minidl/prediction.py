@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,21 +100,25 @@ def predict(run: str, pictures: Sequence[Picture], backend: str | None = None) -
     load_weights(run, model)
     if not pictures:
         return []
-    probabilities = _probabilities(model, np.stack([picture.pixels for picture in pictures]))
+    pixels = np.stack([picture.pixels for picture in pictures])
+    believed = probabilities(model, DataLoader(pixels, EVALUATION_BATCH, augment=PREPROCESSING))
     return [
         Prediction(picture, sorted(zip(classes, map(float, row), strict=True), key=lambda pair: -pair[1]))
-        for picture, row in zip(pictures, probabilities, strict=True)
+        for picture, row in zip(pictures, believed, strict=True)
     ]
 
 
-def _probabilities(model: Chain, images: NDArray[np.uint8]) -> list[Any]:
-    """A row of probabilities for each image (n, 32, 32, 3) uint8."""
-    rows: list[Any] = []
+def probabilities(model: Chain, batches: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    """What the network believes of at least one batch (n, ...), in evaluation: rows (classes,) that add up to 1.
+
+    A network that ends in softmax gives them by itself.
+    """
+    parts = []
     with no_grad(), evaluation_mode():
-        for batch in DataLoader(images, EVALUATION_BATCH, augment=PREPROCESSING):
+        for batch in batches:
             scores = model(batch)
-            rows.extend((scores if model[-1] is softmax else softmax(scores)).numpy())
-    return rows
+            parts.append((scores if model[-1] is softmax else softmax(scores)).numpy())
+    return np.concatenate(parts)
 
 
 def _found(path: Path) -> str:

@@ -54,12 +54,18 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
     for i, layer, y in _outputs(model, x, step):
         if signal_of(y) < DEAD * at_start and isinstance(layer, Layer):
             return (
-                f"the signal has died in layer {i}, {name_of(layer)}: its outputs differ between images by "
-                f"{signal_of(y) / at_start:.2%} of what the images do, so every image looks alike to the layers "
-                f"behind. "
-                f"Put a BatchNorm behind each convolution, or draw the weights with init=he_normal"
+                f"{died(i, name_of(layer), signal_of(y) / at_start)}. Put a BatchNorm behind each convolution, or draw "
+                f"the weights with init=he_normal"
             )
     return None
+
+
+def died(i: int, name: str, share: float) -> str:
+    """That the signal has died in layer i, where `share` is left of it, in words."""
+    return (
+        f"the signal has died in layer {i}, {name}: its outputs differ between images by {share:.2%} of what the "
+        f"images do, so every image looks alike to the layers behind"
+    )
 
 
 def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..., Any], numpy.ndarray[Any, Any]]]:

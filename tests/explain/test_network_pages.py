@@ -13,14 +13,15 @@ from tiny_command import tiny
 
 import minidl
 from minidl import Chain, Conv, Dense, SkipConnection, Tensor, flatten, relu, softmax
-from minidl.data import Digits, to_float
+from minidl.data import DataLoader, Digits, to_float
 from minidl.explain.charts import heat, line_chart, png
-from minidl.explain.network.attribution import PATCH, STRIDE, occlusion, probabilities, saliency
+from minidl.explain.network.attribution import PATCH, STRIDE, occlusion, saliency
 from minidl.explain.network.layer_graph import layer_graph
 from minidl.explain.network.pages import explain_model, explain_run
 from minidl.explain.network.predictions import confusion_matrix, most_confidently_wrong
 from minidl.explain.network.signal_charts import dead_units, parameter_sizes, signal_charts
 from minidl.functions import add
+from minidl.prediction import probabilities
 from minidl.summary import summarise
 
 SECTIONS = [
@@ -150,10 +151,10 @@ def test_the_graph_has_each_layer_with_its_figures():
         assert part in drawing, part
 
 
-def test_saliency_is_the_gradient_of_the_highest_score(model, test_digits):
+def test_saliency_is_the_gradient_of_a_score(model, test_digits):
     images, _ = test_digits
-    maps, classes = saliency(model, images[:3])
-    np.testing.assert_array_equal(classes, probabilities(model, images[:3]).argmax(axis=1))
+    classes = probabilities(model, [images[:3]]).argmax(axis=1)
+    maps = saliency(model, images[:3], classes)
     x = Tensor(images[:1].astype("float64"), requires_grad=True)
     wide = tiny().to(dtype="float64")
     wide.load({name: tensor.numpy().astype("float64") for name, tensor in model.tensors().items()})
@@ -163,13 +164,13 @@ def test_saliency_is_the_gradient_of_the_highest_score(model, test_digits):
 
 def test_occlusion_is_how_far_the_probability_falls(model, test_digits):
     images, _ = test_digits
-    classes = probabilities(model, images[:2]).argmax(axis=1)
-    maps = occlusion(model, images[:2], classes)
+    believed = probabilities(model, [images[:2]])
+    maps = occlusion(model, images[:2], believed.argmax(axis=1), believed.max(axis=1))
     side = (32 - PATCH) // STRIDE + 1
     assert maps.shape == (2, side, side)
     covered = images[1:2].copy()
     covered[:, 2 * STRIDE : 2 * STRIDE + PATCH, 3 * STRIDE : 3 * STRIDE + PATCH] = 0.5
-    fall = probabilities(model, images[1:2])[0, classes[1]] - probabilities(model, covered)[0, classes[1]]
+    fall = believed[1].max() - probabilities(model, [covered])[0, believed[1].argmax()]
     assert maps[1, 2, 3] == pytest.approx(fall, abs=1e-6)
 
 
@@ -178,8 +179,9 @@ def test_probabilities_add_up_whether_the_network_ends_in_softmax_or_not(test_di
     minidl.seed(0)
     scores = Chain(flatten, Dense(3072, 10))
     with_softmax = Chain(*scores, softmax)
-    np.testing.assert_allclose(probabilities(scores, images, 7), probabilities(with_softmax, images), rtol=1e-6)
-    np.testing.assert_allclose(probabilities(scores, images).sum(axis=1), 1, rtol=1e-6)
+    found = probabilities(scores, DataLoader(images, 7))
+    np.testing.assert_allclose(found, probabilities(with_softmax, [images]), rtol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_the_confusion_matrix_counts():
@@ -210,7 +212,7 @@ def test_the_layer_that_is_named_has_its_number_in_the_chain_and_softmax_is_neve
 
     record = {"step": 0, "epoch": 0, "loss": 2.3026, "input_signal": 1.0}
     dying = record | {"layers": [layer("Conv(a)", 0.5), layer("Conv(b)", 0.009), layer("Dense(c)", 0.001)]}
-    assert "dies in layer 1, Conv(b)" in signal_charts([dying])
+    assert "The signal has died in layer 1, Conv(b)" in signal_charts([dying])
     assert "1% of the images" in signal_charts([dying])
     assert "The signal arrives" in signal_charts(
         [record | {"layers": [layer("Conv(a)", 0.5), layer("softmax", 0.001)]}]

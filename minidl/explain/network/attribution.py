@@ -8,9 +8,9 @@ import numpy
 from numpy.typing import NDArray
 
 from minidl.explain.charts import as_bytes, image
-from minidl.functions import softmax
 from minidl.layers import Chain, Conv
-from minidl.modes import evaluation_mode, no_grad
+from minidl.modes import evaluation_mode
+from minidl.prediction import probabilities
 from minidl.tensor import Tensor, grad
 
 Images = NDArray[Any]  # (n, h, w, c) float32 from 0 to 1
@@ -19,34 +19,32 @@ PATCH, STRIDE = 8, 4  # pixels: of the square that covers, and how far it moves
 SHOWN = 96  # pixels that an image is wide on the page
 
 
-def saliency(model: Chain, images: Images) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(maps (n, h, w), classes (n,)): how much each pixel would change the score of the class that has the highest.
+def saliency(model: Chain, images: Images, classes: NDArray[Any]) -> NDArray[Any]:
+    """Maps (n, h, w): how much each pixel would change the score of its image's class, of `classes` (n,).
 
     The largest absolute gradient of the three colours (Simonyan, Vedaldi and Zisserman 2013).
     """
     x = Tensor(images, model.backend, requires_grad=True)
     with evaluation_mode():
         scores = model(x)
-        classes = scores.numpy().argmax(axis=1)
         chosen = numpy.eye(scores.shape[1], dtype=scores.dtype)[classes]
         (dx,) = grad((scores * x.backend.asarray(chosen)).sum(), x)
-    return numpy.abs(dx.numpy()).max(axis=3), classes
+    return numpy.abs(dx.numpy()).max(axis=3)
 
 
-def occlusion(model: Chain, images: Images, classes: NDArray[Any]) -> NDArray[Any]:
-    """Maps (n, rows, columns): by how much the probability of the class falls when a grey square covers that place.
+def occlusion(model: Chain, images: Images, classes: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
+    """Maps (n, rows, columns): how far a probability falls from `before` (n,) where a square covers the image.
 
-    Zeiler and Fergus 2013; the square is patch_size() pixels wide and moves by STRIDE.
+    Zeiler and Fergus 2013; the square is grey, patch_size() pixels wide, and moves by STRIDE.
     """
     n, h, w, _ = images.shape
     size = patch_size(images)
     places = [(i, j) for i in range(0, h - size + 1, STRIDE) for j in range(0, w - size + 1, STRIDE)]
-    before = probabilities(model, images)[numpy.arange(n), classes]
     falls = []
     for i, j in places:
         covered = images.copy()
         covered[:, i : i + size, j : j + size] = 0.5
-        falls.append(before - probabilities(model, covered)[numpy.arange(n), classes])
+        falls.append(before - probabilities(model, [covered])[numpy.arange(n), classes])
     return numpy.stack(falls, axis=1).reshape(n, -1, len({j for _, j in places}))
 
 
@@ -55,30 +53,20 @@ def patch_size(images: Images) -> int:
     return max(1, min(PATCH, *(int(side) // 2 for side in images.shape[1:3])))
 
 
-def probabilities(model: Chain, images: Images, batch: int = 256) -> NDArray[Any]:
-    """What the network believes, (n, classes), in evaluation; its own softmax at the end counts."""
-    parts = []
-    with no_grad(), evaluation_mode():
-        for start in range(0, len(images), batch):
-            scores = model(Tensor(images[start : start + batch], model.backend))
-            parts.append((scores if model[-1] is softmax else softmax(scores)).numpy())
-    return numpy.concatenate(parts)
-
-
-def attribution_maps(model: Chain, images: Images, names: list[str]) -> str:
-    """Each image beside its two maps."""
-    maps, classes = saliency(model, images)
-    covered = occlusion(model, images, classes)
-    believed, size = probabilities(model, images), patch_size(images)
+def attribution_maps(model: Chain, images: Images, believed: NDArray[Any], names: list[str]) -> str:
+    """Each image beside its two maps, for the class that it most probably shows; believed (n, classes)."""
+    classes, shares, size = believed.argmax(axis=1), believed.max(axis=1), patch_size(images)
+    maps, covered = saliency(model, images, classes), occlusion(model, images, classes, shares)
     items = []
     for k, pixels in enumerate(images):
-        name, share = names[classes[k]], believed[k, classes[k]]
+        name = names[classes[k]]
         pictures = (
             image(as_bytes(pixels), f"The image, taken for {name}", SHOWN),
             image(_grey(maps[k]), "Saliency: where a small change would matter", SHOWN),
             image(_grey(covered[k].clip(0, None)), "Occlusion: where covering makes it less sure", SHOWN),
         )
-        items.append(f'<li style="max-width:20rem"><div class="pair">{"".join(pictures)}</div>{name}, {share:.0%}</li>')
+        caption = f"{name}, {shares[k]:.0%}"
+        items.append(f'<li style="max-width:20rem"><div class="pair">{"".join(pictures)}</div>{caption}</li>')
     return (
         "<p>Beside each image: how much the score of the chosen class changes with each pixel (the gradient), and how "
         f"much its probability falls when a grey square of {size} × {size} pixels covers that place. White is "

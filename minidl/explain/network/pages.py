@@ -11,16 +11,17 @@ import numpy
 from numpy.typing import NDArray
 from rich.console import Console
 
-from minidl.data import load_data, to_float
+from minidl.data import DataLoader, load_data, to_float
 from minidl.explain.charts import line_chart
 from minidl.explain.markup import highlighted, table
-from minidl.explain.network.attribution import attribution_maps, first_filters, probabilities
+from minidl.explain.network.attribution import attribution_maps, first_filters
 from minidl.explain.network.layer_graph import layer_graph
 from minidl.explain.network.predictions import confusion_matrix, most_confidently_wrong
 from minidl.explain.network.signal_charts import dead_units, histories, parameter_sizes, signal_charts
 from minidl.explain.page import Page
 from minidl.layers import Chain
-from minidl.recipe import build, loss_for, read_settings, say
+from minidl.prediction import probabilities
+from minidl.recipe import EVALUATION_BATCH, build, loss_for, read_settings, say
 from minidl.summary import summarise
 from minidl.training.run_folder import RunFolder
 from minidl.training.signals import look_inside
@@ -44,7 +45,7 @@ def explain_run(
     _, test = load_data(settings.data, data_dir or settings.data_dir, say(console or Console(quiet=True)))
     pixels, labels = test[:images]
     x, names = to_float(pixels), [str(name) for name in test.classes]
-    believed = probabilities(model, x)
+    believed = probabilities(model, DataLoader(x, EVALUATION_BATCH))
 
     page = Page(f"{settings.model} on {settings.data}", f"<p>The run in {html.escape(str(path))}.</p>")
     page.add("The network", layer_graph(summarise(model, x.shape[1:])))
@@ -57,7 +58,7 @@ def explain_run(
     else:
         page.add("The signal, layer by layer", "<p>This run kept no signals.json.</p>")
     page.add("First filters", first_filters(model))
-    page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], names))
+    page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], believed[:EXPLAINED], names))
     page.add("Right and wrong", confusion_matrix(believed, labels, names))
     page.add("Most confidently wrong", most_confidently_wrong(x, believed, labels, names))
     page.add(
@@ -74,7 +75,7 @@ def explain_model(model: Chain, x: NDArray[Any], labels: NDArray[Any] | None = N
         raise ValueError("explain: expected a network with layers, got an empty Chain")
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"explain: expected a batch (n, ...) of at least two inputs, got {x.shape}")
-    believed = probabilities(model, x)
+    believed = probabilities(model, DataLoader(x, EVALUATION_BATCH))
     if believed.ndim != 2:
         raise ValueError(f"explain: expected a network that gives scores (n, classes), got {believed.shape}")
     page = Page(type(model).__name__, highlighted(repr(model), "python"))
@@ -96,7 +97,7 @@ def explain_model(model: Chain, x: NDArray[Any], labels: NDArray[Any] | None = N
     if x.ndim == 4:
         names = [str(k) for k in range(classes)]
         page.add("First filters", first_filters(model))
-        page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], names))
+        page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], believed[:EXPLAINED], names))
         if labels is not None:
             page.add("Right and wrong", confusion_matrix(believed, targets, names))
             page.add("Most confidently wrong", most_confidently_wrong(x, believed, targets, names))

@@ -11,7 +11,7 @@ import numpy
 
 from minidl.explain.charts import heat, image, line_chart
 from minidl.explain.markup import number, table
-from minidl.training.diagnosis import DEAD
+from minidl.training.diagnosis import DEAD, died
 from minidl.training.signals import HIGHEST, LOWEST
 
 Record = dict[str, Any]  # Signals, as signals.json holds it
@@ -100,13 +100,11 @@ def _verdict(record: Record) -> str:
         if not math.isfinite(layer["signal"]):
             return f"Layer {k}, {layer['name']}, gives numbers that are not finite, and so do the layers behind it."
         if layer["signal"] < DEAD * record["input_signal"]:
-            part = layer["signal"] / record["input_signal"]
+            what = died(k, layer["name"], layer["signal"] / record["input_signal"])
             first = layers[0]["gradient"] / layers[-1]["gradient"] if layers[-1]["gradient"] else 0.0
             return (
-                f"The signal dies in layer {k}, {layer['name']}: its outputs differ from image to image by "
-                f"{part:.2%} of what the images do, so that all images look alike to the layers behind. On the way "
-                f"back, the first layer gets {number(first, 2)} of the gradient that the scores get. The loss is "
-                f"{record['loss']:.4f}."
+                f"{what[0].upper()}{what[1:]}. On the way back, the first layer gets {number(first, 2)} of the "
+                f"gradient that the scores get. The loss is {record['loss']:.4f}."
             )
     return "The signal arrives: the outputs of every layer differ from image to image."
 
