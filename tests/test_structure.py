@@ -24,9 +24,12 @@ OPS_READING_ORDER = [
     "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",
     "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.tiles", "minidl.ops.column_sums", "minidl.ops.blocks",
     "minidl.ops.threads", "minidl.ops.kernel_cache", "minidl.ops.compiling", "minidl.ops.simd",
-    "minidl.ops.register_tile", "minidl.ops.tasks", "minidl.ops.products", "minidl.ops.",
+    "minidl.ops.copying", "minidl.ops.register_tile", "minidl.ops.tasks", "minidl.ops.products",
+    "minidl.ops.exponentials", "minidl.ops.",
 ]  # fmt: skip
-NUMBA_NAMES = ["threads", "kernel_cache", "compiling", "simd", "register_tile", "tasks", "products"]
+NUMBA_NAMES = [
+    "threads", "kernel_cache", "compiling", "simd", "copying", "register_tile", "tasks", "products", "exponentials",
+]  # fmt: skip
 NUMBA_FILES = {f"minidl.ops.{name}" for name in NUMBA_NAMES}
 NOT_KERNELS = {"op", "evaluation", "reference"}
 

@@ -8,11 +8,15 @@ matrix product fast. So this file gives Numba a type of its own, Vector, which l
     store(array, i, vector)     the way back
     splat(array, i)             array[i] in every lane
     zeros(array)                zero in every lane
-    a + b, a - b, 2.0 * a       lane by lane
-    multiply_add(a, b, c)       a * b + c, rounded once
-    at_least(a, low)            the larger one; nan stays nan
-    copy(a, i, b, j, count)     b[j], b[j + 1], ... = a[i], a[i + 1], ...
-    copy_transposed(...)        rows become columns
+    load_part(array, i, n, x)   the same as load() for the first n numbers only; x in all lanes behind them
+    store_part(array, i, v, n)  the same as store() for the first n lanes only
+    a + b, a - b, a * b         lane by lane; one of them may be a number
+    multiply_add(a, b, c)       a * b + c, rounded once; c may be a number
+    at_least(a, low)            the larger one; nan stays nan, but not that of low, which may be a number
+    nearest(a)                  the nearest whole numbers
+    power_of_two(a)             2 ** a for whole numbers, within the range of ordinary floats
+    sum_of_lanes(a)             all lanes added up in float64, one after the other
+    largest_lane(a)             the largest number of them
     prefetch(array, i)          fetch array[i] and its neighbours into the cache, to be read soon
     lanes(array)                how many numbers a vector of this array's type holds; lane_count(dtype) outside of Numba
 
@@ -27,7 +31,7 @@ import operator
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
@@ -78,12 +82,20 @@ def filled(builder, vector, number):
     return builder.shuffle_vector(one, undefined, first_lane)
 
 
+def _call(builder, name, result, *arguments):
+    """What LLVM's function of this name makes of the arguments."""
+    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+def _suffix(vector):
+    """How the names of LLVM's functions for this type end."""
+    return f"v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
+
+
 def fused_multiply_add(builder, a, b, c):
     """a * b + c, rounded once."""
-    vector = a.type
-    name = f"llvm.fma.v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-    return builder.call(function, [a, b, c])
+    return _call(builder, f"llvm.fma.{_suffix(a.type)}", a.type, a, b, c)
 
 
 def larger(builder, a, low):
@@ -111,6 +123,48 @@ def store(typing, array, index, vector):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), write
+
+
+@intrinsic
+def load_part(typing, array, index, count, rest):
+    vector = Vector(array.dtype)
+
+    def write(context, builder, signature, arguments):
+        numbers, index, count, rest = arguments
+        element = context.get_value_type(vector)
+        pointer, alignment = pointer_to(context, builder, array, numbers, index, element), _alignment(array)
+        rest = _as_vector(context, builder, vector, signature.args[3], rest)
+        name = f"llvm.masked.load.{_suffix(element)}.p0"
+        return _call(builder, name, element, pointer, alignment, _first_lanes(builder, element, count), rest)
+
+    return vector(array, types.intp, types.intp, rest), write
+
+
+@intrinsic
+def store_part(typing, array, index, vector, count):
+    def write(context, builder, signature, arguments):
+        target, index, numbers, count = arguments
+        element = numbers.type
+        pointer, alignment = pointer_to(context, builder, array, target, index, element), _alignment(array)
+        name = f"llvm.masked.store.{_suffix(element)}.p0"
+        _call(builder, name, ir.VoidType(), numbers, pointer, alignment, _first_lanes(builder, element, count))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector, types.intp), write
+
+
+def _alignment(array):
+    return ir.IntType(32)(array.dtype.bitwidth // 8)
+
+
+def _first_lanes(builder, vector, count):
+    """Which lanes are among the first `count`."""
+    most, number = count.type(vector.count), ir.IntType(8)  # the fewer bits, the fewer instructions
+    count = builder.trunc(builder.select(builder.icmp_signed("<", count, most), count, most), number)
+    lane_numbers = ir.VectorType(number, vector.count)
+    return builder.icmp_signed(
+        "<", ir.Constant(lane_numbers, list(range(vector.count))), filled(builder, lane_numbers, count)
+    )
 
 
 @intrinsic
@@ -146,92 +200,52 @@ def lanes(typing, array):
 @intrinsic
 def multiply_add(typing, a, b, c):
     def write(context, builder, signature, arguments):
-        return fused_multiply_add(builder, *arguments)
+        factor, other, summand = arguments
+        return fused_multiply_add(builder, factor, other, _as_vector(context, builder, a, c, summand))
 
     return a(a, b, c), write
 
 
-def _same_vector(context):
-    return lambda a, b: a if isinstance(a, Vector) and a == b else None
+def _as_vector(context, builder, vector, kind, value):
+    """A vector as it is, and of a number as many as `vector` has lanes."""
+    if isinstance(kind, Vector):
+        return value
+    return filled(builder, context.get_value_type(vector), context.cast(builder, value, kind, vector.dtype))
 
 
-for operation in (operator.add, operator.sub):
-    type_callable(operation)(_same_vector)
+def _lane_by_lane(operation, write_for_vectors):
+    """Give `operation` a meaning for two vectors, and for a vector and a number."""
 
+    def type_of_result(context):
+        def result(a, b):
+            vector = a if isinstance(a, Vector) else b
+            fit = (vector, types.float64)
+            return vector if isinstance(vector, Vector) and a in fit and b in fit else None
 
-@lower_builtin(operator.add, Vector, Vector)
-def _add(context, builder, signature, arguments):
-    return builder.fadd(*arguments)
-
-
-@lower_builtin(operator.sub, Vector, Vector)
-def _subtract(context, builder, signature, arguments):
-    return builder.fsub(*arguments)
-
-
-@type_callable(operator.mul)
-def _scaled_vector(context):
-    return lambda factor, vector: vector if factor == types.float64 and isinstance(vector, Vector) else None
-
-
-@lower_builtin(operator.mul, types.Float, Vector)
-def _scale(context, builder, signature, arguments):
-    factor, vector = signature.args
-    number = context.cast(builder, arguments[0], factor, vector.dtype)
-    return builder.fmul(filled(builder, arguments[1].type, number), arguments[1])
-
-
-@intrinsic
-def transpose_square(typing, source, s_first, s_step, target, t_first, t_step):
-    vector = Vector(source.dtype)
+        return result
 
     def write(context, builder, signature, arguments):
-        source_array, s_first, s_step, target_array, t_first, t_step = arguments
-        element, count, alignment = context.get_value_type(vector), vector.lanes, source.dtype.bitwidth // 8
+        pairs = zip(signature.args, arguments, strict=True)
+        return write_for_vectors(
+            builder, *(_as_vector(context, builder, signature.return_type, *pair) for pair in pairs)
+        )
 
-        def pointer(array_type, array, first, step, row):
-            index = builder.add(first, builder.mul(step, step.type(row)))
-            return pointer_to(context, builder, array_type, array, index, element)
-
-        rows = [
-            builder.load(pointer(source, source_array, s_first, s_step, row), align=alignment) for row in range(count)
-        ]
-        distance = 1
-        while distance < count:  # exchange the blocks of this size above the diagonal with those below it
-            rows = _exchange(builder, rows, distance)
-            distance *= 2
-        for row, numbers in enumerate(rows):
-            builder.store(numbers, pointer(target, target_array, t_first, t_step, row), align=alignment)
-        return context.get_dummy_value()
-
-    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), write
+    type_callable(operation)(type_of_result)
+    for kinds in ((Vector, Vector), (Vector, types.Float), (types.Float, Vector)):
+        lower_builtin(operation, *kinds)(write)
 
 
-def _exchange(builder, rows, distance):
-    """Of every two rows that are `distance` apart, the lanes that the other one has in its place."""
-    count = len(rows)
-    numbers = ir.VectorType(ir.IntType(32), count)
-    upper = ir.Constant(numbers, [i if not i & distance else count + i - distance for i in range(count)])
-    lower = ir.Constant(numbers, [i + distance if not i & distance else count + i for i in range(count)])
-    exchanged = list(rows)
-    for row in range(count):
-        if not row & distance:
-            pair = rows[row], rows[row + distance]
-            exchanged[row] = builder.shuffle_vector(*pair, upper)
-            exchanged[row + distance] = builder.shuffle_vector(*pair, lower)
-    return exchanged
+_lane_by_lane(operator.add, lambda builder, a, b: builder.fadd(a, b))
+_lane_by_lane(operator.sub, lambda builder, a, b: builder.fsub(a, b))
+_lane_by_lane(operator.mul, lambda builder, a, b: builder.fmul(a, b))
 
 
 @intrinsic
 def prefetch(typing, array, index):
     def write(context, builder, signature, arguments):
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0i8"
-        )
         pointer = pointer_to(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
-        to_read, near, data = number(0), number(3), number(1)
-        builder.call(function, [pointer, to_read, near, data])
+        to_read, near, data = (ir.IntType(32)(number) for number in (0, 3, 1))
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, to_read, near, data)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), write
@@ -240,30 +254,66 @@ def prefetch(typing, array, index):
 @intrinsic
 def at_least(typing, a, low):
     def write(context, builder, signature, arguments):
-        return larger(builder, *arguments)
+        return larger(builder, arguments[0], _as_vector(context, builder, a, low, arguments[1]))
 
     return a(a, low), write
 
 
-@njit(no_cfunc_wrapper=True)
-def copy_transposed(source, s_first, s_step, rows, columns, target, t_first, t_step):
-    """target[j][i] = source[i][j] for i < rows and j < columns; `step` is the distance from row to row."""
-    lane = lanes(source)
-    whole_rows, whole_columns = rows - rows % lane, columns - columns % lane
-    for i in range(0, whole_rows, lane):
-        for j in range(0, whole_columns, lane):
-            transpose_square(source, s_first + i * s_step + j, s_step, target, t_first + j * t_step + i, t_step)
-    for i in range(rows):
-        for j in range(whole_columns if i < whole_rows else 0, columns):
-            target[t_first + j * t_step + i] = source[s_first + i * s_step + j]
+def _digits(number):
+    """How many binary digits a float has behind its first one."""
+    return 23 if number == ir.FloatType() else 52
 
 
-@njit(inline="always")  # a call would take as long as the copying
-def copy(source, s_first, target, t_first, count):
-    """target[t_first + i] = source[s_first + i] for i < count, a vector at a time."""
-    lane = lanes(source)
-    whole = count - count % lane
-    for i in range(0, whole, lane):
-        store(target, t_first + i, load(source, s_first + i))
-    for i in range(whole, count):
-        target[t_first + i] = source[s_first + i]
+def _place_of_whole_numbers(vector):
+    """So large that a sum with it has no place for digits behind the point: its last bits are a whole number."""
+    return ir.Constant(vector, [1.5 * 2 ** _digits(vector.element)] * vector.count)
+
+
+@intrinsic
+def nearest(typing, a):
+    def write(context, builder, signature, arguments):
+        large = _place_of_whole_numbers(arguments[0].type)
+        return builder.fsub(builder.fadd(arguments[0], large), large)
+
+    return a(a), write
+
+
+@intrinsic
+def power_of_two(typing, a):
+    """A float of these bits: the exponent, plus a bias, and the digits behind its first one, which are zeros."""
+
+    def write(context, builder, signature, arguments):
+        vector = arguments[0].type
+        digits, bits = _digits(vector.element), a.dtype.bitwidth
+        numbers, large = ir.VectorType(ir.IntType(bits), vector.count), _place_of_whole_numbers(vector)
+        whole = builder.sub(
+            builder.bitcast(builder.fadd(arguments[0], large), numbers), builder.bitcast(large, numbers)
+        )
+        bias = ir.Constant(numbers, [2 ** (bits - digits - 2) - 1] * vector.count)
+        shift = ir.Constant(numbers, [digits] * vector.count)
+        return builder.bitcast(builder.shl(builder.add(whole, bias), shift), vector)
+
+    return a(a), write
+
+
+@intrinsic
+def sum_of_lanes(typing, a):
+    def write(context, builder, signature, arguments):
+        total = ir.Constant(ir.DoubleType(), 0.0)
+        for lane in range(a.lanes):
+            number = builder.extract_element(arguments[0], ir.IntType(32)(lane))
+            total = builder.fadd(total, context.cast(builder, number, a.dtype, types.float64))
+        return total
+
+    return types.float64(a), write
+
+
+@intrinsic
+def largest_lane(typing, a):
+    def write(context, builder, signature, arguments):
+        first, *others = (builder.extract_element(arguments[0], ir.IntType(32)(lane)) for lane in range(a.lanes))
+        for number in others:
+            first = larger(builder, first, number)
+        return first
+
+    return a.dtype(a), write

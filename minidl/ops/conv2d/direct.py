@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.finish import Finish
+from minidl.ops.copying import copy
 from minidl.ops.products import multiply_columns, rounded_up
 from minidl.ops.register_tile import ROWS, add_products, finish_tile, store_tile, tile_width, zero_tile
-from minidl.ops.simd import copy, lanes
+from minidl.ops.simd import lanes
 from minidl.ops.windows import Windows
 
 FEW = 8  # channels; with more of them, patches that lie one behind the other are worth gathering

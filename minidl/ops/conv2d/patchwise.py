@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.finish import Finish, write_finished
+from minidl.ops.copying import copy, copy_transposed
 from minidl.ops.memory import empty
 from minidl.ops.products import AHEAD, FEW, ROW_BY_ROW, multiply_columns, multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import copy, copy_transposed, lanes, load, store
+from minidl.ops.simd import lanes, load, store
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 

@@ -54,10 +54,11 @@ from minidl.ops.conv2d.winograd_tiles import (
     transform_panel,
     transform_tiles,
 )
+from minidl.ops.copying import copy
 from minidl.ops.memory import empty
 from minidl.ops.products import multiply_columns, multiply_rows, part_of_panel, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import copy, lanes
+from minidl.ops.simd import lanes
 from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows

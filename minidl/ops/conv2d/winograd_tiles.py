@@ -7,9 +7,10 @@ from numba import prange
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.winograd_lines import filter_transform, image_transform, output_gradient_transform
+from minidl.ops.copying import copy, copy_transposed
 from minidl.ops.products import rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import copy, copy_transposed, lane_count, lanes, prefetch
+from minidl.ops.simd import lane_count, lanes, prefetch
 
 CHUNK = 8  # tiles that a thread transforms at a time
 CHANNELS = 64  # of a border tile that are copied at a time

@@ -8,6 +8,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.copying import copy, copy_transposed
 from minidl.ops.memory import empty, zeros
 from minidl.ops.products import (
     AHEAD,
@@ -19,7 +20,7 @@ from minidl.ops.products import (
     rounded_up,
 )
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import copy, copy_transposed, lanes, prefetch
+from minidl.ops.simd import lanes, prefetch
 from minidl.ops.threads import thread_count
 
 PANELS = 8  # of the weight, that a thread works on at a time

@@ -5,6 +5,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
+from minidl.ops.exponentials import exponentials, largest_of
 from minidl.ops.memory import empty
 
 
@@ -23,12 +24,9 @@ def logsoftmax(x: NDArray) -> NDArray:
 @compiled(parallel=True)
 def _softmax(x, y):
     for m in prange(len(x)):
-        largest, total = x[m].max(), 0.0
+        total = exponentials(x[m], largest_of(x[m]), y[m])
         for k in range(x.shape[1]):
-            y[m, k] = np.exp(x[m, k] - largest)
-            total += y[m, k]
-        for k in range(x.shape[1]):
-            y[m, k] /= x.dtype.type(total)
+            y[m, k] *= x.dtype.type(1 / total)
 
 
 @compiled(parallel=True)
@@ -42,7 +40,5 @@ def _logsoftmax(x, y):
 @compiled
 def log_of_total(scores):
     """(a, b) with a + b = log(sum of exp(scores)), without overflow; added up, b would lose the digits that a has."""
-    largest, total = scores.max(), 0.0
-    for score in scores:
-        total += np.exp(score - largest)
-    return largest, np.log(total)
+    largest = largest_of(scores)
+    return largest, np.log(exponentials(scores, largest, None))

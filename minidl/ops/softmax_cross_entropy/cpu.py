@@ -18,7 +18,12 @@ def forward(scores: NDArray, targets: NDArray) -> NDArray:
 def _forward(scores, targets, losses):
     for m in prange(len(scores)):
         largest, log_total = log_of_total(scores[m])
-        loss = 0.0
-        for k in range(scores.shape[1]):
-            loss += targets[m, k] * (log_total - (scores[m, k] - largest))
-        losses[m] = loss
+        losses[m] = _loss(scores[m], targets[m], largest, log_total)
+
+
+@compiled(fastmath={"reassoc"})  # adds up several terms side by side
+def _loss(scores, targets, largest, log_total):
+    loss = 0.0
+    for k in range(scores.size):
+        loss += targets[k] * (log_total - (scores[k] - largest))
+    return loss
