@@ -29,7 +29,8 @@ def saliency(model: Chain, images: Images, classes: NDArray[Any]) -> NDArray[Any
         scores = model(x)
         chosen = numpy.eye(scores.shape[1], dtype=scores.dtype)[classes]
         (dx,) = grad((scores * x.backend.asarray(chosen)).sum(), x)
-    return numpy.abs(dx.numpy()).max(axis=3)
+    maps: NDArray[Any] = numpy.abs(dx.numpy()).max(axis=3)
+    return maps
 
 
 def occlusion(model: Chain, images: Images, classes: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
