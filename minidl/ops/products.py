@@ -1,5 +1,7 @@
 """The innermost loops of all matrix products: a tile of the result that stays in registers (register_tile.py).
 
+Calls take time, so each function computes all tiles of a panel, one below the other.
+
     multiply_rows       c = a @ panel        a's rows lie anywhere at equal steps
     multiply_columns    c = a.T @ b          the same for the columns of a: weight gradients
 
@@ -23,38 +25,39 @@ def rounded_up(count: int, multiple: int) -> int:
 
 @compiled
 def multiply_rows(
-    c, c_first, c_step, a, a_first, a_step, panel, panel_first, panel_step, inner, accumulate, next_first, next_rows
-):
-    """c[r, :] = sum over k < inner of a[r, k] * panel[k, :] for the rows of a tile, added to c if `accumulate`.
+    c, c_first, c_step, a, a_first, a_step, rows,
+    panel, panel_first, panel_step, inner, accumulate, next_first, next_rows,
+):  # fmt: skip
+    """c[r, :] = sum over k < inner of a[r, k] * panel[k, :] for so many rows, rounded up to tiles, or c + that.
 
     A panel is as wide as a tile. Its rows lie anywhere at equal steps, or packed, one behind the other. On the way,
     `next_rows` rows from index `next_first` on are fetched, up to `inner`, which are to be multiplied soon.
     """
-    sums = load_tile(c, c_first, c_step) if accumulate else zero_tile(c)
-    for k in range(next_rows):
-        prefetch(panel, next_first)
-        prefetch(panel, next_first + lanes(c))
-        sums = add_products(sums, a, a_first + k, a_step, panel, panel_first)
-        panel_first, next_first = panel_first + panel_step, next_first + panel_step
-    for k in range(next_rows, inner):
-        sums = add_products(sums, a, a_first + k, a_step, panel, panel_first)
-        panel_first += panel_step
-    store_tile(c, c_first, c_step, sums)
+    share = (next_rows * ROWS + rows - 1) // max(rows, 1)
+    for _ in range(0, rows, ROWS):
+        sums = load_tile(c, c_first, c_step) if accumulate else zero_tile(c)
+        fetched, b_first = min(share, next_rows), panel_first
+        for k in range(fetched):
+            prefetch(panel, next_first)
+            prefetch(panel, next_first + lanes(c))
+            sums = add_products(sums, a, a_first + k, a_step, panel, b_first)
+            b_first, next_first = b_first + panel_step, next_first + panel_step
+        for k in range(fetched, inner):
+            sums = add_products(sums, a, a_first + k, a_step, panel, b_first)
+            b_first += panel_step
+        store_tile(c, c_first, c_step, sums)
+        next_rows -= fetched
+        c_first, a_first = c_first + ROWS * c_step, a_first + ROWS * a_step
 
 
 @compiled
-def multiply_columns(c, c_first, c_step, a, a_first, a_step, b, b_first, b_step, inner, accumulate):
-    """c[i, :] = sum over k < inner of a[k, i] * b[k, :] for as many columns i of a as a tile has rows, or c + that."""
-    sums = load_tile(c, c_first, c_step) if accumulate else zero_tile(c)
-    for _ in range(inner):
-        sums = add_products(sums, a, a_first, 1, b, b_first)
-        a_first, b_first = a_first + a_step, b_first + b_step
-    store_tile(c, c_first, c_step, sums)
-
-
-@compiled
-def part_of_panel(row, rows, inner):
-    """(first, count): the rows of the next panel that the tile at `row` of `rows` rows fetches, all of it in turn."""
-    count = (inner * ROWS + rows - 1) // rows
-    first = min(row // ROWS * count, inner)
-    return first, min(count, inner - first)
+def multiply_columns(c, c_first, c_step, a, a_first, a_step, columns, b, b_first, b_step, inner, accumulate):
+    """c[i, :] = sum over k < inner of a[k, i] * b[k, :] for so many columns i of a, or c + that."""
+    for _ in range(0, columns, ROWS):
+        sums = load_tile(c, c_first, c_step) if accumulate else zero_tile(c)
+        a_index, b_index = a_first, b_first
+        for _ in range(inner):
+            sums = add_products(sums, a, a_index, 1, b, b_index)
+            a_index, b_index = a_index + a_step, b_index + b_step
+        store_tile(c, c_first, c_step, sums)
+        c_first, a_first = c_first + ROWS * c_step, a_first + ROWS

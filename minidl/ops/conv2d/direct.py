@@ -1,10 +1,11 @@
 """Convolution of images with few channels, such as the red, green and blue of a first layer.
 
-The channels under a row of taps lie side by side, and for the next position one or two pixels further on: patches
-overlap in memory, and nothing needs to be gathered. Only zeros must stand around the image, so for each row of outputs
-the kh rows of pixels that it sees are copied to a strip of their own, zeros at both ends:
+Of the rows of pixels that a row of outputs sees, all that one column has is copied side by side, with zeros around the
+image. In such a strip the patch of every position lies in one piece, and the next one begins one or two columns later;
+they overlap in memory, and nothing else needs to be gathered:
 
-    patch of position j, row of taps ki = strip[ki][j * stride * channels : ... + kw * channels]
+    strip[column][ki][channel]
+    patch of position j = strip[j * stride * kh * channels : ... + kw * kh * channels], in the order kj, ki, channel
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from minidl.ops.conv2d.finish import Finish
 from minidl.ops.copying import copy
 from minidl.ops.products import multiply_columns, rounded_up
 from minidl.ops.register_tile import ROWS, add_products, finish_tile, store_tile, tile_width, zero_tile
-from minidl.ops.simd import lanes
+from minidl.ops.simd import lanes, load, store
 from minidl.ops.windows import Windows
 
 FEW = 8  # channels; with more of them, patches that lie one behind the other are worth gathering
@@ -33,8 +34,8 @@ def applies(windows: Windows, groups: int, weight_shape: tuple[int, ...]) -> boo
 def convolve(x: NDArray, weight: NDArray, y: NDArray, finish: Finish, windows: Windows) -> None:
     """Fill y: x * weight, finished."""
     filters, width = weight.shape[3], tile_width(x.dtype)
-    panels = _to_whole_panels(weight.reshape(-1, filters), width)
-    panels = np.ascontiguousarray(panels.reshape(len(panels), -1, width).transpose(1, 0, 2))  # [panel][tap][filter]
+    taps = _to_whole_panels(weight.transpose(1, 0, 2, 3).reshape(-1, filters), width)
+    panels = np.ascontiguousarray(taps.reshape(len(taps), -1, width).transpose(1, 0, 2))  # [panel][tap][filter]
     factor, shift = (_to_whole_panels(numbers, width) for numbers in (finish.factor, finish.shift))
     _convolve(x, panels, Finish(factor, shift, finish.low), y, windows)
 
@@ -48,10 +49,10 @@ def _to_whole_panels(array: NDArray, width: int) -> NDArray:
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows) -> None:
     """Fill dweight (kh, kw, c, f)."""
     kh, kw, channels, filters = dweight.shape
-    shape = (kh, rounded_up(kw * channels, ROWS), rounded_up(filters, tile_width(dy.dtype)))
-    sums = np.zeros((PARTS, *shape), dy.dtype)
+    taps = kw * kh * channels
+    sums = np.zeros((PARTS, rounded_up(taps, ROWS), rounded_up(filters, tile_width(dy.dtype))), dy.dtype)
     _weight_gradient(dy, x, sums, windows)
-    dweight[:] = sums.sum(axis=0)[:, : kw * channels, :filters].reshape(dweight.shape)
+    dweight[:] = sums.sum(axis=0)[:taps, :filters].reshape(kw, kh, channels, filters).transpose(1, 0, 2, 3)
 
 
 @compiled(parallel=True)
@@ -63,35 +64,30 @@ def _convolve(x, panels, finish, y, windows):
 @compiled
 def _convolve_lines(x, panels, finish, y, windows, first):
     """LINES rows of outputs, from number `first` of all images on."""
-    (count, panel, width), (n, out_h, out_w, filters) = panels.shape, y.shape
-    line, step, flat = windows.width * x.shape[3], windows.stride_w * x.shape[3], y.reshape(-1)
-    strip, edge = _empty_strip(x, out_w + ROWS, windows), np.empty(ROWS * width, x.dtype)
-    piece = strip.shape[1]
+    (count, taps, width), (n, out_h, out_w, filters) = panels.shape, y.shape
+    flat, flat_panels, edge = y.reshape(-1), panels.reshape(-1), np.empty(ROWS * width, x.dtype)
+    strip, step = _empty_strip(x, out_w, windows)
     for row in range(first, min(first + LINES, n * out_h)):
         _fill_strip(x, row // out_h, row % out_h, windows, strip)
         for f in range(0, count * width, width):
-            for j in range(0, out_w, ROWS):
-                target, rows, columns = (row * out_w + j) * filters + f, min(ROWS, out_w - j), min(width, filters - f)
-                whole = rows == ROWS and columns == width  # else the tile reaches over the edge of y
-                tile, first_sum, y_step = (flat, target, filters) if whole else (edge, 0, width)
-                _convolve_tile(
-                    strip.reshape(-1), j * step, step, piece, panels.reshape(-1), f * panel, width, line,
-                    windows.height, finish, f, tile, first_sum, y_step,
-                )  # fmt: skip
-                for r in range(0 if whole else rows):
-                    copy(edge, r * width, flat, target + r * filters, columns)
+            columns, target = min(width, filters - f), row * out_w * filters + f
+            whole = out_w // ROWS * ROWS if columns == width else 0  # the other tiles reach over the edge of y
+            _convolve_tiles(strip, 0, step, whole, flat_panels, f * taps, taps, finish, f, flat, target, filters)
+            for j in range(whole, out_w, ROWS):
+                _convolve_tiles(strip, j * step, step, ROWS, flat_panels, f * taps, taps, finish, f, edge, 0, width)
+                for r in range(min(ROWS, out_w - j)):
+                    copy(edge, r * width, flat, target + (j + r) * filters, columns)
 
 
 @compiled
-def _convolve_tile(strip, first, step, piece, panels, k, width, line, lines, finish, f, y, target, y_step):
-    """A tile of y: its windows consist of so many lines each, which lie `piece` apart."""
-    sums = zero_tile(y)
-    for _ in range(lines):
-        for tap in range(line):
-            sums = add_products(sums, strip, first + tap, step, panels, k)
-            k += width
-        first += piece
-    store_tile(y, target, y_step, finish_tile(sums, finish.factor, finish.shift, f, finish.low))
+def _convolve_tiles(strip, first, step, positions, panels, panel, taps, finish, f, y, y_first, y_step):
+    """So many positions side by side, whole tiles of them, and a panel of filters, number f and those behind it."""
+    for _ in range(0, positions, ROWS):
+        sums = zero_tile(y)
+        for tap in range(taps):
+            sums = add_products(sums, strip, first + tap, step, panels, panel + tap * 2 * lanes(y))
+        store_tile(y, y_first, y_step, finish_tile(sums, finish.factor, finish.shift, f, finish.low))
+        first, y_first = first + ROWS * step, y_first + ROWS * y_step
 
 
 @compiled(parallel=True)
@@ -102,37 +98,47 @@ def _weight_gradient(dy, x, sums, windows):
 
 @compiled
 def _weight_gradient_of_part(dy, x, sums, windows, part):
-    """sums (ki, kj and channel, filter) += dweight, over a part of the rows of outputs."""
-    (kh, line, columns), (n, out_h, out_w, filters), width = sums.shape, dy.shape, 2 * lanes(dy)
-    strip, gradients = _empty_strip(x, out_w + ROWS, windows), np.zeros(out_w * columns, dy.dtype)
+    """sums (tap, filter) += dweight, over a part of the rows of outputs."""
+    (taps, columns), (n, out_h, out_w, filters), width = sums.shape, dy.shape, 2 * lanes(dy)
+    (strip, step), flat, flat_sums = _empty_strip(x, out_w, windows), dy.reshape(-1), sums.reshape(-1)
+    gradients = np.zeros(out_w * columns, dy.dtype)
     for row in range(n * out_h * part // PARTS, n * out_h * (part + 1) // PARTS):
         _fill_strip(x, row // out_h, row % out_h, windows, strip)
         for j in range(out_w):
-            copy(dy.reshape(-1), (row * out_w + j) * filters, gradients, j * columns, filters)
-        for ki in range(kh):
-            for k in range(0, line, ROWS):
-                for f in range(0, columns, width):
-                    multiply_columns(
-                        sums.reshape(-1), (ki * line + k) * columns + f, columns,
-                        strip.reshape(-1), ki * strip.shape[1] + k, windows.stride_w * x.shape[3],
-                        gradients, f, columns, out_w, True,
-                    )  # fmt: skip
+            copy(flat, (row * out_w + j) * filters, gradients, j * columns, filters)
+        for f in range(0, columns, width):
+            multiply_columns(flat_sums, f, columns, strip, 0, step, taps, gradients, f, columns, out_w, True)
 
 
 @compiled
 def _empty_strip(x, positions, windows):
-    """Zeros for the rows of pixels that so many positions side by side see."""
-    pixels = max((positions - 1) * windows.stride_w + windows.width, windows.left + x.shape[2])
-    return np.zeros((windows.height, pixels * x.shape[3]), x.dtype)
+    """(strip, step): zeros for what so many positions side by side see, and the distance between their patches.
+
+    There is room for the positions and taps that whole tiles have too many, and for a vector behind the last pixel.
+    """
+    column = windows.height * x.shape[3]
+    pixels = max((positions + ROWS) * windows.stride_w + windows.width, windows.left + x.shape[2])
+    return np.zeros(pixels * column + ROWS + lanes(x), x.dtype), windows.stride_w * column
 
 
 @compiled
 def _fill_strip(x, n, i, windows, strip):
-    """The pixels that row i of the outputs sees; what lies left and right of them stays zero."""
-    (_, h, w, channels), flat = x.shape, x.reshape(-1)
-    for ki in range(windows.height):
-        row, start = i * windows.stride_h + ki * windows.dilation_h - windows.top, ki * strip.shape[1]
-        if 0 <= row < h:
-            copy(flat, (n * h + row) * w * channels, strip.reshape(-1), start + windows.left * channels, w * channels)
-        else:
-            strip[ki] = 0
+    """The pixels that row i of the outputs sees; what lies left and right of them stays zero.
+
+    They are copied by whole vectors, in order: what one brings too much, the next one overwrites.
+    """
+    (_, h, w, channels), flat, lane = x.shape, x.reshape(-1), lanes(x)
+    target = windows.left * windows.height * channels
+    for j in range(w):
+        for ki in range(windows.height):
+            row = i * windows.stride_h + ki * windows.dilation_h - windows.top
+            source = ((n * h + row) * w + j) * channels
+            if not 0 <= row < h:
+                strip[target : target + channels] = 0
+            elif source + channels + lane <= flat.size:
+                for c in range(0, channels, lane):
+                    store(strip, target + c, load(flat, source + c))
+            else:
+                copy(flat, source, strip, target, channels)
+            target += channels
+    strip[target : target + lane] = 0

@@ -24,13 +24,16 @@ def make_finish(shift: NDArray, relu: bool = False, factor: NDArray | None = Non
 
 
 @compiled
-def write_finished(sums, s_first, finish, filter_first, y, y_first, count):
-    """y[y_first ...] = what the sums of so many filters, from number `filter_first` on, become."""
+def write_finished(sums, s_first, s_step, finish, filter_first, y, y_first, y_step, positions, count):
+    """y[position, :count] = what the sums of so many filters, from number `filter_first` on, become; steps are those
+    from one position to the next."""
     lane, lowest = lanes(y), splat(finish.low, 0)
     whole = count - count % lane
-    for f in range(0, whole, lane):
-        number, factor = load(sums, s_first + f), load(finish.factor, filter_first + f)
-        store(y, y_first + f, at_least(multiply_add(number, factor, load(finish.shift, filter_first + f)), lowest))
-    for f in range(whole, count):
-        number = sums[s_first + f] * finish.factor[filter_first + f] + finish.shift[filter_first + f]
-        y[y_first + f] = finish.low[0] if number < finish.low[0] else number
+    for _ in range(positions):
+        for f in range(0, whole, lane):
+            number, factor = load(sums, s_first + f), load(finish.factor, filter_first + f)
+            store(y, y_first + f, at_least(multiply_add(number, factor, load(finish.shift, filter_first + f)), lowest))
+        for f in range(whole, count):
+            number = sums[s_first + f] * finish.factor[filter_first + f] + finish.shift[filter_first + f]
+            y[y_first + f] = finish.low[0] if number < finish.low[0] else number
+        s_first, y_first = s_first + s_step, y_first + y_step

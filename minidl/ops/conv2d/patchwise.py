@@ -82,11 +82,11 @@ def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, 
                     filters, f_first, f_last, backwards, panel, products,
                 )  # fmt: skip
         for f in range(f_first, f_last, width):
-            for row in range(first, last):
-                source, number = (f - f_first) * height + (row - first) * width, group * filters + f
-                write_finished(
-                    products, source, finish, number, y.reshape(-1), row * y.shape[3] + number, min(width, f_last - f)
-                )  # fmt: skip
+            number = group * filters + f
+            write_finished(
+                products, (f - f_first) * height, width, finish, number,
+                y.reshape(-1), first * y.shape[3] + number, y.shape[3], last - first, min(width, f_last - f),
+            )  # fmt: skip
 
 
 @compiled
@@ -110,12 +110,10 @@ def _multiply(
             else:
                 source, start, source_step, fetched = panel, 0, width, 0
                 _copy_panel(weight, k, depth, channels, group, filters, f, min(width, f_last - f), backwards, panel)
-            for row in range(0, rows, ROWS):
-                multiply_rows(
-                    products, (f - f_first) * height + row * width, width, patches, row * step + k - k_first, step,
-                    source, start, source_step, depth, True,
-                    start + AHEAD * source_step, fetched if row == 0 else 0,
-                )  # fmt: skip
+            multiply_rows(
+                products, (f - f_first) * height, width, patches, k - k_first, step, rows,
+                source, start, source_step, depth, True, start + AHEAD * source_step, fetched,
+            )  # fmt: skip
 
 
 @compiled
@@ -159,18 +157,18 @@ def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
                 for row in range(first, last):
                     source, target = row * columns + group * filters + f, (f - f_first) * most + (row - first) * width
                     copy(flat, source, gradients, target, min(width, f_last - f))
-            for k in range(k_first, k_last, ROWS):
-                for f in range(f_first, f_last, width):
-                    gradient, target = (f - f_first) * most, (part * k_count + k) * columns + group * filters + f
-                    if k + ROWS <= k_last and f + width <= f_last:
-                        multiply_columns(sums, target, columns, patches, k - k_first, step,
-                                         gradients, gradient, width, last - first, more)  # fmt: skip
-                        continue
-                    multiply_columns(edge, 0, width, patches, k - k_first, step,
+            whole = (k_last - k_first) // ROWS * ROWS
+            for f in range(f_first, f_last, width):
+                gradient, target = (f - f_first) * most, (part * k_count + k_first) * columns + group * filters + f
+                inside = whole if f + width <= f_last else 0  # the other tiles reach over the edge of the sums
+                multiply_columns(sums, target, columns, patches, 0, step, inside,
+                                 gradients, gradient, width, last - first, more)  # fmt: skip
+                for k in range(inside, k_last - k_first, ROWS):
+                    multiply_columns(edge, 0, width, patches, k, step, ROWS,
                                      gradients, gradient, width, last - first, False)  # fmt: skip
-                    for i in range(min(ROWS, k_last - k)):  # the tile reaches over the edge of the sums
+                    for i in range(k, min(k + ROWS, k_last - k_first)):
                         for j in range(min(width, f_last - f)):
-                            number = edge[i * width + j]
+                            number = edge[(i - k) * width + j]
                             sums[target + i * columns + j] = number + sums[target + i * columns + j] if more else number
 
 

@@ -56,7 +56,7 @@ from minidl.ops.conv2d.winograd_tiles import (
 )
 from minidl.ops.copying import copy
 from minidl.ops.memory import empty
-from minidl.ops.products import multiply_columns, multiply_rows, part_of_panel, rounded_up
+from minidl.ops.products import multiply_columns, multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import lanes
 from minidl.ops.tasks import take_task
@@ -206,12 +206,10 @@ def _multiply(images, layout, group, tiles, depth, panels, start, step, filters,
             here, following = start + p * point_step + f // panel * step, start + (p + 1) * point_step
             if f + panel < filters:
                 following = here + step
-            for tile in range(0, tiles, ROWS):
-                row, rows = part_of_panel(tile, tiles, depth)
-                multiply_rows(
-                    products, p * point + tile * columns + f, columns, images, image + tile * layout.step, layout.step,
-                    panels, here, panel, depth, group > 0, following + row * panel, rows,
-                )  # fmt: skip
+            multiply_rows(
+                products, p * point + f, columns, images, image, layout.step, tiles,
+                panels, here, panel, depth, group > 0, following, depth,
+            )  # fmt: skip
 
 
 @compiled
@@ -221,28 +219,30 @@ def _transform_back(products, finish, y, choice, tiles, first, last, f_first, f_
     outputs, between = np.empty(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
     point = products.size // size**2
     for tile in range(first, last):
-        for f in range(0, f_last - f_first, lane):
-            output_transform(
-                size, products, (tile - first) * columns + f, size * point, point,
-                between, outputs, f, tiles.step * columns, columns,
-            )  # fmt: skip
+        output_transform(
+            size, products, (tile - first) * columns, size * point, point,
+            between, outputs, 0, tiles.step * columns, columns, f_last - f_first,
+        )  # fmt: skip
         _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_last)
 
 
 @compiled
 def _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_last):
     """y = what the outputs become, where the tile lies on y; with a choice, the largest of 2 x 2 each."""
-    (_, h, w, filters), (n, row, column) = y.shape, place(tiles, tile)
-    side = tiles.step // 2 if choice.size else tiles.step
+    (_, h, w, filters), (n, row, column), flat = y.shape, place(tiles, tile), y.reshape(-1)
+    apart = 2 if choice.size else 1  # the outputs that are written
+    side = tiles.step // apart
+    count = min(side, w - column * side)
     for i in range(min(side, h - row * side)):
-        for j in range(min(side, w - column * side)):
-            target = ((n * h + row * side + i) * w + column * side + j) * filters + f_first
-            if choice.size:
+        source = i * apart * tiles.step * columns
+        target = ((n * h + row * side + i) * w + column * side) * filters + f_first
+        if choice.size:
+            for j in range(count):
                 chosen = choice[n, row * side + i, column * side + j, f_first:f_last]
-                source = _pool(outputs, (2 * i * tiles.step + 2 * j) * columns, columns, tiles.step * columns, chosen)
-            else:
-                source = (i * tiles.step + j) * columns
-            write_finished(outputs, source, finish, f_first, y.reshape(-1), target, f_last - f_first)
+                _pool(outputs, source + 2 * j * columns, columns, tiles.step * columns, chosen)
+        write_finished(
+            outputs, source, apart * columns, finish, f_first, flat, target, filters, count, f_last - f_first
+        )
 
 
 @compiled
@@ -256,7 +256,6 @@ def _pool(outputs, first, across, down, chosen):
         best, tap = (q2[f], np.uint8(2)) if q2[f] > best or q2[f] != q2[f] else (best, tap)
         best, tap = (q3[f], np.uint8(3)) if q3[f] > best or q3[f] != q3[f] else (best, tap)
         q0[f], chosen[f] = best, tap
-    return first
 
 
 @compiled(parallel=True)
@@ -303,11 +302,9 @@ def _weight_gradient_task(
 def _add_tiles(images, image, step, channels, outputs, output, dy_step, filters, tiles, sums, first, sums_step, more):
     """sums[c][f] = the sum over all tiles of images[tile][c] * outputs[tile][f], or this added."""
     for f in range(0, filters, 2 * lanes(images)):
-        for c in range(0, channels, ROWS):
-            multiply_columns(
-                sums, first + c * sums_step + f, sums_step, images, image + c, step, outputs, output + f, dy_step,
-                tiles, more,
-            )  # fmt: skip
+        multiply_columns(
+            sums, first + f, sums_step, images, image, step, channels, outputs, output + f, dy_step, tiles, more
+        )
 
 
 @compiled
@@ -317,7 +314,7 @@ def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_coun
     taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
     for f in range(0, f_count, lane):
         filter_gradient_transform(
-            size, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane
+            size, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane, lane
         )
         for tap in range(9):
             copy(taps, tap * lane, flat, (tap * channels + c) * filters + f_first + f, min(lane, f_count - f))

@@ -141,25 +141,27 @@ def _both_ways(name, line, before, behind):
     """
     (before_6, before_4, before_3), (behind_6, behind_4, behind_3) = before, behind
 
-    def transform(size, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across):
-        """s_down and s_across are the source's distances between neighbours, t_down and t_across the target's;
-        `between` has room for 36 vectors."""
+    def transform(size, source, s_first, s_down, s_across, between, target, t_first, t_down, t_across, count):
+        """Of so many tiles side by side in memory, a vector of them at a time: s_down and s_across are the source's
+        distances between neighbours in a tile, t_down and t_across the target's; `between` has room for 36 vectors."""
         lane = lanes(source)
-        if size == 6:
-            for column in range(before_6):
-                line(6, source, s_first + column * s_across, s_down, between, column * lane, before_6 * lane)
-            for row in range(behind_6):
-                line(6, between, row * before_6 * lane, lane, target, t_first + row * t_down, t_across)
-        elif size == 4:
-            for column in range(before_4):
-                line(4, source, s_first + column * s_across, s_down, between, column * lane, before_4 * lane)
-            for row in range(behind_4):
-                line(4, between, row * before_4 * lane, lane, target, t_first + row * t_down, t_across)
-        else:
-            for column in range(before_3):
-                line(3, source, s_first + column * s_across, s_down, between, column * lane, before_3 * lane)
-            for row in range(behind_3):
-                line(3, between, row * before_3 * lane, lane, target, t_first + row * t_down, t_across)
+        for first in range(0, count, lane):
+            s, t = s_first + first, t_first + first
+            if size == 6:
+                for column in range(before_6):
+                    line(6, source, s + column * s_across, s_down, between, column * lane, before_6 * lane)
+                for row in range(behind_6):
+                    line(6, between, row * before_6 * lane, lane, target, t + row * t_down, t_across)
+            elif size == 4:
+                for column in range(before_4):
+                    line(4, source, s + column * s_across, s_down, between, column * lane, before_4 * lane)
+                for row in range(behind_4):
+                    line(4, between, row * before_4 * lane, lane, target, t + row * t_down, t_across)
+            else:
+                for column in range(before_3):
+                    line(3, source, s + column * s_across, s_down, between, column * lane, before_3 * lane)
+                for row in range(behind_3):
+                    line(3, between, row * before_3 * lane, lane, target, t + row * t_down, t_across)
 
     transform.__name__ = transform.__qualname__ = name
     return njit(no_cfunc_wrapper=True)(transform)

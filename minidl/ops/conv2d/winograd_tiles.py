@@ -13,7 +13,7 @@ from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import lane_count, lanes, prefetch
 
 CHUNK = 8  # tiles that a thread transforms at a time
-CHANNELS = 64  # of a border tile that are copied at a time
+CHANNELS = 64  # of a tile that are transformed at a time; they are in one group
 DEPTH = 128  # channels that are summed up at a time: so many rows of a panel stay in the first-level cache
 
 
@@ -100,19 +100,18 @@ def transform_block(x, tiles, start, end, first, c_from, c_to, target, layout):
                 _copy_patch(x, n, row, column, side, c_first, count, patch)
                 source, s_first, s_across = patch, 0, CHANNELS
             s_down = s_across * (w if inside else side)
-            for c in range(0, count, lane):
-                group, place_in_group = (c_first - c_from + c) // layout.width, (c_first - c_from + c) % layout.width
-                t_first = group * layout.group + (tile - first) * layout.step + place_in_group
-                if tiles.backwards:
-                    output_gradient_transform(
-                        size, source, s_first + c, s_down, s_across, between,
-                        target, t_first, size * layout.point, layout.point,
-                    )  # fmt: skip
-                else:
-                    image_transform(
-                        size, source, s_first + c, s_down, s_across, between,
-                        target, t_first, size * layout.point, layout.point,
-                    )  # fmt: skip
+            group, place_in_group = (c_first - c_from) // layout.width, (c_first - c_from) % layout.width
+            t_first = group * layout.group + (tile - first) * layout.step + place_in_group
+            if tiles.backwards:
+                output_gradient_transform(
+                    size, source, s_first, s_down, s_across, between,
+                    target, t_first, size * layout.point, layout.point, count,
+                )  # fmt: skip
+            else:
+                image_transform(
+                    size, source, s_first, s_down, s_across, between,
+                    target, t_first, size * layout.point, layout.point, count,
+                )  # fmt: skip
 
 
 @compiled
@@ -160,11 +159,10 @@ def transform_panel(weight, turned, c_first, c_last, f_first, f_last, size, pane
         end = min(c + panel, c_last)
         _copy_taps(weight, turned, c, end, f_first, f_last, panel, taps)
         for i in range(end - c):
-            for half in range(0, panel, lane):
-                filter_transform(
-                    size, taps, i * panel + half, 3 * panel * panel, panel * panel, between,
-                    panels, start + (c - c_first + i) * panel + half, size * point, point,
-                )  # fmt: skip
+            filter_transform(
+                size, taps, i * panel, 3 * panel * panel, panel * panel, between,
+                panels, start + (c - c_first + i) * panel, size * point, point, panel,
+            )  # fmt: skip
 
 
 @compiled

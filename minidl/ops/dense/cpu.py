@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 from minidl.ops.compiling import compiled
 from minidl.ops.copying import copy, copy_transposed
 from minidl.ops.memory import empty, zeros
-from minidl.ops.products import (
-    AHEAD,
-    FEW,
-    ROW_BY_ROW,
-    multiply_columns,
-    multiply_rows,
-    part_of_panel,
-    rounded_up,
-)
+from minidl.ops.products import AHEAD, FEW, ROW_BY_ROW, multiply_columns, multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import lanes, prefetch
 from minidl.ops.threads import thread_count
@@ -93,12 +85,10 @@ def _multiply(x, x_step, weight, transposed, bias, y, read_in_place, columns):
                     source, start, step, following = flat, k * outputs + first + f, outputs, AHEAD
                 else:
                     source, start, step, following = panels, (f - in_place) * depth, panel, depth
-                for row in range(0, samples, ROWS):
-                    fetch, fetched = part_of_panel(row, samples, depth)
-                    multiply_rows(
-                        products, row * columns + f, columns, x, row * x_step + k, x_step,
-                        source, start, step, depth, True, start + (following + fetch) * step, fetched,
-                    )  # fmt: skip
+                multiply_rows(
+                    products, f, columns, x, k, x_step, samples,
+                    source, start, step, depth, True, start + following * step, depth,
+                )  # fmt: skip
         for row in range(samples):
             for f in range(last - first):
                 y[row, first + f] = products[row * columns + f] + bias[first + f]
@@ -129,9 +119,11 @@ def _weight_gradient(dy, dy_step, x, x_step, samples, dweight):
             for c in range(task * BLOCK, min((task + 1) * BLOCK, inputs), ROWS):
                 for f in range(first, min(first + PANELS * panel, outputs), panel):
                     if c + ROWS <= inputs and f + panel <= outputs:
-                        multiply_columns(flat, c * outputs + f, outputs, x, c, x_step, dy, f, dy_step, samples, False)
+                        multiply_columns(
+                            flat, c * outputs + f, outputs, x, c, x_step, ROWS, dy, f, dy_step, samples, False
+                        )
                     else:  # the tile reaches over the edge of dweight
-                        multiply_columns(edge, 0, panel, x, c, x_step, dy, f, dy_step, samples, False)
+                        multiply_columns(edge, 0, panel, x, c, x_step, ROWS, dy, f, dy_step, samples, False)
                         for i in range(min(ROWS, inputs - c)):
                             for j in range(min(panel, outputs - f)):
                                 dweight[c + i, f + j] = edge[i * panel + j]
