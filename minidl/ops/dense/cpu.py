@@ -118,10 +118,9 @@ def _weight_gradient(dy, dy_step, x, x_step, samples, dweight):
         for first in range(0, outputs, PANELS * panel):
             for c in range(task * BLOCK, min((task + 1) * BLOCK, inputs), ROWS):
                 for f in range(first, min(first + PANELS * panel, outputs), panel):
+                    target = c * outputs + f
                     if c + ROWS <= inputs and f + panel <= outputs:
-                        multiply_columns(
-                            flat, c * outputs + f, outputs, x, c, x_step, ROWS, dy, f, dy_step, samples, False
-                        )
+                        multiply_columns(flat, target, outputs, x, c, x_step, ROWS, dy, f, dy_step, samples, False)
                     else:  # the tile reaches over the edge of dweight
                         multiply_columns(edge, 0, panel, x, c, x_step, ROWS, dy, f, dy_step, samples, False)
                         for i in range(min(ROWS, inputs - c)):
