@@ -17,7 +17,7 @@ from minidl.ops.conv2d.finish import Finish
 from minidl.ops.copying import copy
 from minidl.ops.products import multiply_columns, rounded_up
 from minidl.ops.register_tile import ROWS, add_products, finish_tile, store_tile, tile_width, zero_tile
-from minidl.ops.simd import lanes, load, store
+from minidl.ops.simd import lanes, load_part, store_part, zeros
 from minidl.ops.windows import Windows
 
 FEW = 8  # channels; with more of them, patches that lie one behind the other are worth gathering
@@ -42,8 +42,9 @@ def convolve(x: NDArray, weight: NDArray, y: NDArray, finish: Finish, windows: W
 
 def _to_whole_panels(array: NDArray, width: int) -> NDArray:
     """Zeros behind the last axis, until panels of this width are full."""
-    filters = array.shape[-1]
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, rounded_up(filters, width) - filters)])
+    whole = np.zeros((*array.shape[:-1], rounded_up(array.shape[-1], width)), array.dtype)
+    whole[..., : array.shape[-1]] = array
+    return whole
 
 
 def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows) -> None:
@@ -66,28 +67,31 @@ def _convolve_lines(x, panels, finish, y, windows, first):
     """LINES rows of outputs, from number `first` of all images on."""
     (count, taps, width), (n, out_h, out_w, filters) = panels.shape, y.shape
     flat, flat_panels, edge = y.reshape(-1), panels.reshape(-1), np.empty(ROWS * width, x.dtype)
+    whole, whole_filters = out_w // ROWS * ROWS, filters // width * width  # other tiles reach over the edge of y
     strip, step = _empty_strip(x, out_w, windows)
     for row in range(first, min(first + LINES, n * out_h)):
         _fill_strip(x, row // out_h, row % out_h, windows, strip)
+        target = row * out_w * filters
+        _convolve_tiles(strip, 0, step, whole, flat_panels, taps, finish, 0, whole_filters, flat, target, filters)
         for f in range(0, count * width, width):
-            columns, target = min(width, filters - f), row * out_w * filters + f
-            whole = out_w // ROWS * ROWS if columns == width else 0  # the other tiles reach over the edge of y
-            _convolve_tiles(strip, 0, step, whole, flat_panels, f * taps, taps, finish, f, flat, target, filters)
-            for j in range(whole, out_w, ROWS):
-                _convolve_tiles(strip, j * step, step, ROWS, flat_panels, f * taps, taps, finish, f, edge, 0, width)
+            for j in range(whole if f < whole_filters else 0, out_w, ROWS):
+                _convolve_tiles(strip, j * step, step, ROWS, flat_panels, taps, finish, f, f + width, edge, 0, width)
                 for r in range(min(ROWS, out_w - j)):
-                    copy(edge, r * width, flat, target + (j + r) * filters, columns)
+                    copy(edge, r * width, flat, target + (j + r) * filters + f, min(width, filters - f))
 
 
 @compiled
-def _convolve_tiles(strip, first, step, positions, panels, panel, taps, finish, f, y, y_first, y_step):
-    """So many positions side by side, whole tiles of them, and a panel of filters, number f and those behind it."""
-    for _ in range(0, positions, ROWS):
-        sums = zero_tile(y)
-        for tap in range(taps):
-            sums = add_products(sums, strip, first + tap, step, panels, panel + tap * 2 * lanes(y))
-        store_tile(y, y_first, y_step, finish_tile(sums, finish.factor, finish.shift, f, finish.low))
-        first, y_first = first + ROWS * step, y_first + ROWS * y_step
+def _convolve_tiles(strip, first, step, positions, panels, taps, finish, f_first, f_last, y, y_first, y_step):
+    """So many positions side by side, whole tiles of them, and some panels of filters, which begin at y_first in y."""
+    width = 2 * lanes(y)
+    for f in range(f_first, f_last, width):
+        source, target = first, y_first + f - f_first
+        for _ in range(0, positions, ROWS):
+            sums = zero_tile(y)
+            for tap in range(taps):
+                sums = add_products(sums, strip, source + tap, step, panels, f * taps + tap * width)
+            store_tile(y, target, y_step, finish_tile(sums, finish.factor, finish.shift, f, finish.low))
+            source, target = source + ROWS * step, target + ROWS * y_step
 
 
 @compiled(parallel=True)
@@ -101,13 +105,16 @@ def _weight_gradient_of_part(dy, x, sums, windows, part):
     """sums (tap, filter) += dweight, over a part of the rows of outputs."""
     (taps, columns), (n, out_h, out_w, filters), width = sums.shape, dy.shape, 2 * lanes(dy)
     (strip, step), flat, flat_sums = _empty_strip(x, out_w, windows), dy.reshape(-1), sums.reshape(-1)
-    gradients = np.zeros(out_w * columns, dy.dtype)
+    padded = np.zeros(out_w * columns, dy.dtype)
     for row in range(n * out_h * part // PARTS, n * out_h * (part + 1) // PARTS):
         _fill_strip(x, row // out_h, row % out_h, windows, strip)
-        for j in range(out_w):
-            copy(flat, (row * out_w + j) * filters, gradients, j * columns, filters)
+        gradients, first = flat, row * out_w * filters
+        if columns != filters:  # the last panel is not full
+            gradients, first = padded, 0
+            for j in range(out_w):
+                copy(flat, (row * out_w + j) * filters, padded, j * columns, filters)
         for f in range(0, columns, width):
-            multiply_columns(flat_sums, f, columns, strip, 0, step, taps, gradients, f, columns, out_w, True)
+            multiply_columns(flat_sums, f, columns, strip, 0, step, taps, gradients, first + f, columns, out_w, True)
 
 
 @compiled
@@ -123,22 +130,14 @@ def _empty_strip(x, positions, windows):
 
 @compiled
 def _fill_strip(x, n, i, windows, strip):
-    """The pixels that row i of the outputs sees; what lies left and right of them stays zero.
-
-    They are copied by whole vectors, in order: what one brings too much, the next one overwrites.
-    """
+    """The pixels that row i of the outputs sees; what lies left and right of them stays zero."""
     (_, h, w, channels), flat, lane = x.shape, x.reshape(-1), lanes(x)
-    target = windows.left * windows.height * channels
-    for j in range(w):
-        for ki in range(windows.height):
-            row = i * windows.stride_h + ki * windows.dilation_h - windows.top
-            source = ((n * h + row) * w + j) * channels
-            if not 0 <= row < h:
-                strip[target : target + channels] = 0
-            elif source + channels + lane <= flat.size:
-                for c in range(0, channels, lane):
-                    store(strip, target + c, load(flat, source + c))
-            else:
-                copy(flat, source, strip, target, channels)
-            target += channels
-    strip[target : target + lane] = 0
+    for ki in range(windows.height):
+        row = i * windows.stride_h + ki * windows.dilation_h - windows.top
+        source, target = (n * h + row) * w * channels, (windows.left * windows.height + ki) * channels
+        for _ in range(w):
+            for c in range(0, channels, lane):
+                count = channels - c
+                pixel = load_part(flat, source + c, count, 0.0) if 0 <= row < h else zeros(x)
+                store_part(strip, target + c, pixel, count)
+            source, target = source + channels, target + windows.height * channels

@@ -65,8 +65,9 @@ from minidl.ops.windows import Windows
 
 BLOCK = 48 // ROWS  # times ROWS tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
-HEIGHT, WIDTH = 128, 256  # channels and filters whose weight gradients a thread sums up at a time
-TILES = 64  # that it transforms for that at a time
+HEIGHT, WIDTH = 64, 128  # channels and filters whose weight gradients a thread sums up at a time, in that cache, too
+TILES = 64  # that it multiplies for that at a time
+AHEAD = 4 * TILES  # as long as there are no more tiles, they are transformed before, once and for all
 RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
 PREPARATION = {6: 25, 4: 40, 3: 15, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
@@ -138,13 +139,20 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
     height, width = min(HEIGHT, channels), min(WIDTH, filters)
     blocks = -(-channels // height) * -(-filters // width)
     ranges = max(1, min(RANGES // blocks, tiles.total // TILES))
-    rows_and_columns = (TILES, height), (TILES, width), (height, width)
-    layouts = [make_layout(rows, columns, columns, points, x.dtype) for rows, columns in rows_and_columns]
-    workers = min(thread_count(), ranges * blocks)
-    images, outputs, sums = (empty((workers, layout.size), x.dtype) for layout in layouts)
+    workers, ahead, dy_tiles = min(thread_count(), ranges * blocks), tiles.total <= AHEAD, tiles.on_outputs()
+    layout = make_layout(tiles.total if ahead else TILES, channels if ahead else height, height, points, x.dtype)
+    dy_layout = make_layout(tiles.total if ahead else TILES, filters if ahead else width, width, points, x.dtype)
+    sums_layout = make_layout(height, width, width, points, x.dtype)
+    images, outputs = (empty((1 if ahead else workers, one.size), x.dtype) for one in (layout, dy_layout))
+    sums = empty((workers, sums_layout.size), x.dtype)
+    if ahead:
+        transform_tiles(x, tiles, images[0], layout)
+        transform_tiles(dy, dy_tiles, outputs[0], dy_layout)
     results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
-    dy_tiles, counter = tiles.on_outputs(), np.zeros(1, np.int64)
-    _weight_gradient(x, tiles, dy, dy_tiles, images, outputs, sums, *layouts, results, counter)
+    counter = np.zeros(1, np.int64)
+    _weight_gradient(
+        x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
+    )
     if ranges > 1:
         results.sum(axis=0, out=dweight)
 
@@ -259,40 +267,51 @@ def _pool(outputs, first, across, down, chosen):
 
 
 @compiled(parallel=True)
-def _weight_gradient(x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, results, counter):
+def _weight_gradient(
+    x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
+):
     """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G over the tiles of each range.
 
-    A task is a block of channels and of filters. A few tiles at a time are transformed for it and multiplied at once,
-    so that they stay in the caches of one thread. Each block transforms them anew: large blocks do so less often.
+    A task is a block of channels and of filters. Where the tiles were not transformed ahead, a few at a time are, and
+    multiplied at once, so that they stay in the caches of one thread.
     """
     ranges, _, _, channels, filters = results.shape
     heights, widths = (channels + layout.width - 1) // layout.width, (filters + dy_layout.width - 1) // dy_layout.width
     for worker in prange(len(sums)):
+        own_images = images[0] if ahead else images[worker]
+        own_outputs = outputs[0] if ahead else outputs[worker]
         task = take_task(counter)
         while task < ranges * heights * widths:
             number, block = task % ranges, task // ranges
-            c, f = block % heights * layout.width, block // heights * dy_layout.width
             _weight_gradient_task(
-                x, tiles, dy, dy_tiles, tiles.total * number // ranges, tiles.total * (number + 1) // ranges, c, f,
-                images[worker], outputs[worker], sums[worker], layout, dy_layout, sums_layout, results[number],
+                x, tiles, dy, dy_tiles, tiles.total * number // ranges, tiles.total * (number + 1) // ranges,
+                block % heights, block // heights, own_images, own_outputs, sums[worker],
+                layout, dy_layout, sums_layout, ahead, results[number],
             )  # fmt: skip
             task = take_task(counter)
 
 
 @compiled
 def _weight_gradient_task(
-    x, tiles, dy, dy_tiles, first, last, c, f, images, outputs, sums, layout, dy_layout, sums_layout, dweight
-):
-    """dweight of a block of channels and filters, from number c and f on, over these tiles."""
+    x, tiles, dy, dy_tiles, first, last, c_group, f_group,
+    images, outputs, sums, layout, dy_layout, sums_layout, ahead, dweight,
+):  # fmt: skip
+    """dweight of a block of channels and filters over these tiles."""
+    c, f = c_group * layout.width, f_group * dy_layout.width
     c_last, f_last = min(c + layout.width, dweight.shape[2]), min(f + dy_layout.width, dweight.shape[3])
     for start in range(first, max(last, first + 1), TILES):  # no tiles have a sum, too: zero
         end = min(start + TILES, last)
-        transform_block(x, tiles, start, end, start, c, c_last, images, layout)
-        transform_block(dy, dy_tiles, start, end, start, f, f_last, outputs, dy_layout)
+        image, output = 0, 0
+        if ahead:
+            image, output = c_group * layout.group + start * layout.step, f_group * dy_layout.group + start * dy_layout.step
+        else:
+            transform_block(x, tiles, start, end, start, c, c_last, images, layout)
+            transform_block(dy, dy_tiles, start, end, start, f, f_last, outputs, dy_layout)
         for p in range(tiles.size**2):
             _add_tiles(
-                images, p * layout.point, layout.step, c_last - c, outputs, p * dy_layout.point, dy_layout.step,
-                f_last - f, end - start, sums, p * sums_layout.point, sums_layout.step, start > first,
+                images, image + p * layout.point, layout.step, c_last - c,
+                outputs, output + p * dy_layout.point, dy_layout.step, f_last - f,
+                end - start, sums, p * sums_layout.point, sums_layout.step, start > first,
             )  # fmt: skip
     for row in range(c_last - c):
         _finish_weight_gradient(sums, sums_layout, row, dweight, tiles.size, c + row, f, f_last - f)
