@@ -131,8 +131,10 @@ def _launched(kernel: Any) -> Function:
     def launch(*arguments: Any) -> Any:
         few = all(array.size <= FEW for array in arguments if isinstance(array, numpy.ndarray))
         with _one_at_a_time:
-            before = numba.get_num_threads()
-            numba.set_num_threads(1 if few else thread_count())
+            before, threads = numba.get_num_threads(), 1 if few else thread_count()
+            if threads == before:  # as nearly always; to set it takes longer than to ask
+                return kernel(*arguments)
+            numba.set_num_threads(threads)
             try:
                 return kernel(*arguments)
             finally:

@@ -6,11 +6,10 @@ training step needs the same sizes as the one before it, so here the memory of a
 
 import math
 import time
-from bisect import bisect_left, bisect_right, insort_right
 from collections import deque
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy
 from numpy.typing import DTypeLike, NDArray
@@ -19,8 +18,6 @@ SMALLEST = 2**16  # bytes; smaller arrays are left to NumPy
 ALIGNMENT = 64  # bytes, a line of the processor's cache
 SECONDS_KEPT = 30.0
 ROOMY = 2  # times the size that is asked for: memory no larger than that is used, rather than new one
-
-Memory = NDArray[numpy.uint8]
 
 
 def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
@@ -42,6 +39,23 @@ def release() -> None:
     _pool.release()
 
 
+class Memory(numpy.ndarray[Any, Any]):
+    """Bytes from the beginning of a line of the cache on."""
+
+
+class Loan(numpy.ndarray[Any, Any]):
+    """The same bytes as long as an array has them: the base of that array and of all its views, gone with the last.
+
+    NumPy gives a view the base of what it is a view of, if both are of one type: so each of these types is its own.
+    """
+
+    returned: deque[Memory] | None = None  # where the memory goes back to; a view of the loan itself returns nothing
+
+    def __del__(self) -> None:
+        if self.returned is not None:
+            self.returned.append(cast(Memory, self.base))
+
+
 class Free(NamedTuple):
     """Memory that no array uses."""
 
@@ -53,14 +67,16 @@ class Pool:
     """Free memory, which is never more than arrays have used at one time, nor kept for long without being used."""
 
     def __init__(self) -> None:
-        self.free: list[Free] = []  # the smallest first; of one size, the oldest first
+        self.free: dict[int, list[Free]] = {}  # by size; of one size, the oldest first
         self.free_bytes = self.used_bytes = self.most_used_bytes = 0
         self._returned: deque[Memory] = deque()  # of arrays that are gone, which may happen while the lock is taken
         self._looked = 0.0  # when old memory was last looked for
         self._lock = Lock()
 
     def array(self, shape: Sequence[int], dtype: numpy.dtype[Any], size: int) -> NDArray[Any]:
-        return numpy.asarray(_Loan(self._take(size), shape, dtype, self._returned))
+        loan = self._take(size).view(Loan)
+        loan.returned = self._returned
+        return numpy.ndarray(shape, dtype, loan)
 
     def release(self) -> None:
         with self._lock:
@@ -70,24 +86,24 @@ class Pool:
             self.most_used_bytes = self.used_bytes
 
     def _take(self, size: int) -> Memory:
-        size += ALIGNMENT  # room to begin at a line of the cache
         with self._lock:
             self._collect()
             memory = self._find(size)
             self.used_bytes += size if memory is None else memory.nbytes
             self.most_used_bytes = max(self.most_used_bytes, self.used_bytes)
-        return numpy.empty(size, numpy.uint8) if memory is None else memory
+        return _new(size) if memory is None else memory
 
     def _find(self, size: int) -> Memory | None:
         """The smallest memory that is large enough; of several, what was used last may still be in the cache."""
-        i = bisect_left(self.free, size, key=_size)
-        if i == len(self.free) or _size(self.free[i]) > ROOMY * size:
-            return None
-        return self._pop(bisect_right(self.free, _size(self.free[i]), key=_size) - 1)
+        if size not in self.free:
+            size = min((other for other in self.free if size <= other <= ROOMY * size), default=0)
+        return self._pop(size, -1) if size else None
 
-    def _pop(self, i: int) -> Memory:
-        memory = self.free.pop(i).memory
-        self.free_bytes -= memory.nbytes
+    def _pop(self, size: int, i: int) -> Memory:
+        memory = self.free[size].pop(i).memory
+        if not self.free[size]:
+            del self.free[size]
+        self.free_bytes -= size
         return memory
 
     def _collect(self) -> None:
@@ -95,32 +111,27 @@ class Pool:
         now = time.monotonic()
         while self._returned:
             memory = self._returned.popleft()
-            insort_right(self.free, Free(now, memory), key=_size)
+            self.free.setdefault(memory.nbytes, []).append(Free(now, memory))
             self.free_bytes += memory.nbytes
             self.used_bytes -= memory.nbytes
         while self.free_bytes > self.most_used_bytes:
-            self._pop(min(range(len(self.free)), key=lambda i: self.free[i].since))
+            self._pop_oldest()
         if now - self._looked > SECONDS_KEPT / 10:
             self._looked = now
-            self.free = [free for free in self.free if now - free.since <= SECONDS_KEPT]
-            self.free_bytes = sum(map(_size, self.free))
+            while self.free and now - self._oldest().since > SECONDS_KEPT:
+                self._pop_oldest()
+
+    def _oldest(self) -> Free:
+        return min((free[0] for free in self.free.values()), key=lambda one: one.since)
+
+    def _pop_oldest(self) -> None:
+        self._pop(self._oldest().memory.nbytes, 0)
 
 
-def _size(free: Free) -> int:
-    return free.memory.nbytes
-
-
-class _Loan:
-    """What an array and its views have as their base, so that the memory goes back when the last of them is gone."""
-
-    def __init__(self, memory: Memory, shape: Sequence[int], dtype: numpy.dtype[Any], returned: deque[Memory]) -> None:
-        self._memory, self._returned = memory, returned
-        address = memory.__array_interface__["data"][0]
-        data = (address + -address % ALIGNMENT, False)  # False: not read-only
-        self.__array_interface__ = {"version": 3, "shape": tuple(shape), "typestr": dtype.str, "data": data}
-
-    def __del__(self) -> None:
-        self._returned.append(self._memory)
+def _new(size: int) -> Memory:
+    memory = Memory((size + ALIGNMENT,), numpy.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return cast(Memory, memory[first : first + size])
 
 
 _pool = Pool()

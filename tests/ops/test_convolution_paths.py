@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from minidl.ops.conv2d import cpu, direct, patchwise, reference, winograd
+from minidl.ops.conv2d import cpu, direct, patchwise, reference, winograd, winograd_weight_gradient
 from minidl.ops.windows import Windows, make_windows
 
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
@@ -108,9 +108,17 @@ def test_images_with_few_channels_need_no_patches(x_shape, weight_shape, argumen
 @pytest.mark.parametrize("size", SIZES)
 def test_work_in_several_parts_computes_the_same(monkeypatch, size):
     """So many tiles and positions, and blocks of so few channels and filters, that all of them are split."""
-    monkeypatch.setattr(winograd, "HEIGHT", 16)
-    monkeypatch.setattr(winograd, "WIDTH", 32)
+    monkeypatch.setattr(winograd_weight_gradient, "HEIGHT", 16)
+    monkeypatch.setattr(winograd_weight_gradient, "WIDTH", 32)
     case = problem(70, 8, 6, 20, 40, 1, "float64")
+    for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
+        np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_tiles_that_are_transformed_before_compute_the_same(monkeypatch, size):
+    """Few tiles of so many channels and filters that several blocks share them."""
+    case = problem(3, 8, 6, 140, 260, 1, "float64")
     for computed, expected in zip(passes(monkeypatch, size, *case), expected_passes(*case), strict=True):
         np.testing.assert_allclose(computed, expected, atol=1e-12 * np.abs(expected).max(), rtol=0)
 

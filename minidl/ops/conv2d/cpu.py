@@ -6,7 +6,7 @@ Images with few channels have a way of their own.
 import numpy as np
 from numpy.typing import NDArray
 
-from minidl.ops.conv2d import direct, patchwise, winograd
+from minidl.ops.conv2d import direct, patchwise, winograd, winograd_weight_gradient
 from minidl.ops.conv2d.finish import Finish, make_finish
 from minidl.ops.conv2d.winograd_tiles import make_tiles
 from minidl.ops.max_pool2d import cpu as max_pool2d
@@ -86,7 +86,7 @@ def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], wind
     dweight = empty(weight_shape, dy.dtype)
     size = winograd.line_size(windows, groups, weight_shape, dy.shape)
     if size:
-        winograd.weight_gradient(dy, x, dweight, make_tiles(size, dy.shape, windows.top, windows.left))
+        winograd_weight_gradient.weight_gradient(dy, x, dweight, make_tiles(size, dy.shape, windows.top, windows.left))
     elif direct.applies(windows, groups, weight_shape):
         direct.weight_gradient(dy, x, dweight, windows)
     else:

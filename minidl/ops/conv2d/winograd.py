@@ -28,7 +28,7 @@ sum over channels moves inside, so at each of the points p, 36 or 16 or 9, there
 
 The other two passes have the same shape. The input gradient is a convolution of dy with the filters turned round by
 half a turn, c and f exchanged. The weight gradient transposes the formula: with dY = A dy AT, at each point
-images[p].T @ dY[p], summed over all tiles; then GT ... G makes 3 x 3 taps of them.
+images[p].T @ dY[p], summed over all tiles; then GT ... G makes 3 x 3 taps of them (winograd_weight_gradient.py).
 
 A thread works on a block of tiles at a time, and on a few panels of filters: what it transforms, multiplies and
 transforms back stays in its second-level cache. Every number is summed by one thread in a fixed order: the result is
@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.finish import Finish, write_finished
-from minidl.ops.conv2d.winograd_lines import filter_gradient_transform, output_transform
+from minidl.ops.conv2d.winograd_lines import output_transform
 from minidl.ops.conv2d.winograd_tiles import (
     DEPTH,
     Tiles,
@@ -54,9 +54,8 @@ from minidl.ops.conv2d.winograd_tiles import (
     transform_panel,
     transform_tiles,
 )
-from minidl.ops.copying import copy
 from minidl.ops.memory import empty
-from minidl.ops.products import multiply_columns, multiply_rows, rounded_up
+from minidl.ops.products import multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import lanes
 from minidl.ops.tasks import take_task
@@ -65,10 +64,6 @@ from minidl.ops.windows import Windows
 
 BLOCK = 48 // ROWS  # times ROWS tiles that a thread works on at a time
 PANELS = 2  # of filters, likewise
-HEIGHT, WIDTH = 64, 128  # channels and filters whose weight gradients a thread sums up at a time, in that cache, too
-TILES = 64  # that it multiplies for that at a time
-AHEAD = 4 * TILES  # as long as there are no more tiles, they are transformed before, once and for all
-RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
 PREPARATION = {6: 25, 4: 40, 3: 15, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
@@ -131,30 +126,6 @@ def _split(tiles: int, groups: int, workers: int) -> Work:
         return Work(False, tiles, groups)
     tasks = min(rows, rounded_up(max(-(-rows // BLOCK), 2 * workers), workers))  # as many for each worker
     return Work(True, -(-rows // tasks) * ROWS, tasks)
-
-
-def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> None:
-    """Fill dweight (3, 3, c, f)."""
-    points, (channels, filters) = tiles.size**2, dweight.shape[2:]
-    height, width = min(HEIGHT, channels), min(WIDTH, filters)
-    blocks = -(-channels // height) * -(-filters // width)
-    ranges = max(1, min(RANGES // blocks, tiles.total // TILES))
-    workers, ahead, dy_tiles = min(thread_count(), ranges * blocks), tiles.total <= AHEAD, tiles.on_outputs()
-    layout = make_layout(tiles.total if ahead else TILES, channels if ahead else height, height, points, x.dtype)
-    dy_layout = make_layout(tiles.total if ahead else TILES, filters if ahead else width, width, points, x.dtype)
-    sums_layout = make_layout(height, width, width, points, x.dtype)
-    images, outputs = (empty((1 if ahead else workers, one.size), x.dtype) for one in (layout, dy_layout))
-    sums = empty((workers, sums_layout.size), x.dtype)
-    if ahead:
-        transform_tiles(x, tiles, images[0], layout)
-        transform_tiles(dy, dy_tiles, outputs[0], dy_layout)
-    results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
-    counter = np.zeros(1, np.int64)
-    _weight_gradient(
-        x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
-    )
-    if ranges > 1:
-        results.sum(axis=0, out=dweight)
 
 
 @compiled(parallel=True)
@@ -264,76 +235,3 @@ def _pool(outputs, first, across, down, chosen):
         best, tap = (q2[f], np.uint8(2)) if q2[f] > best or q2[f] != q2[f] else (best, tap)
         best, tap = (q3[f], np.uint8(3)) if q3[f] > best or q3[f] != q3[f] else (best, tap)
         q0[f], chosen[f] = best, tap
-
-
-@compiled(parallel=True)
-def _weight_gradient(
-    x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
-):
-    """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G over the tiles of each range.
-
-    A task is a block of channels and of filters. Where the tiles were not transformed ahead, a few at a time are, and
-    multiplied at once, so that they stay in the caches of one thread.
-    """
-    ranges, _, _, channels, filters = results.shape
-    heights, widths = (channels + layout.width - 1) // layout.width, (filters + dy_layout.width - 1) // dy_layout.width
-    for worker in prange(len(sums)):
-        own_images = images[0] if ahead else images[worker]
-        own_outputs = outputs[0] if ahead else outputs[worker]
-        task = take_task(counter)
-        while task < ranges * heights * widths:
-            number, block = task % ranges, task // ranges
-            _weight_gradient_task(
-                x, tiles, dy, dy_tiles, tiles.total * number // ranges, tiles.total * (number + 1) // ranges,
-                block % heights, block // heights, own_images, own_outputs, sums[worker],
-                layout, dy_layout, sums_layout, ahead, results[number],
-            )  # fmt: skip
-            task = take_task(counter)
-
-
-@compiled
-def _weight_gradient_task(
-    x, tiles, dy, dy_tiles, first, last, c_group, f_group,
-    images, outputs, sums, layout, dy_layout, sums_layout, ahead, dweight,
-):  # fmt: skip
-    """dweight of a block of channels and filters over these tiles."""
-    c, f = c_group * layout.width, f_group * dy_layout.width
-    c_last, f_last = min(c + layout.width, dweight.shape[2]), min(f + dy_layout.width, dweight.shape[3])
-    for start in range(first, max(last, first + 1), TILES):  # no tiles have a sum, too: zero
-        end = min(start + TILES, last)
-        image, output = 0, 0
-        if ahead:
-            image, output = c_group * layout.group + start * layout.step, f_group * dy_layout.group + start * dy_layout.step
-        else:
-            transform_block(x, tiles, start, end, start, c, c_last, images, layout)
-            transform_block(dy, dy_tiles, start, end, start, f, f_last, outputs, dy_layout)
-        for p in range(tiles.size**2):
-            _add_tiles(
-                images, image + p * layout.point, layout.step, c_last - c,
-                outputs, output + p * dy_layout.point, dy_layout.step, f_last - f,
-                end - start, sums, p * sums_layout.point, sums_layout.step, start > first,
-            )  # fmt: skip
-    for row in range(c_last - c):
-        _finish_weight_gradient(sums, sums_layout, row, dweight, tiles.size, c + row, f, f_last - f)
-
-
-@compiled
-def _add_tiles(images, image, step, channels, outputs, output, dy_step, filters, tiles, sums, first, sums_step, more):
-    """sums[c][f] = the sum over all tiles of images[tile][c] * outputs[tile][f], or this added."""
-    for f in range(0, filters, 2 * lanes(images)):
-        multiply_columns(
-            sums, first + f, sums_step, images, image, step, channels, outputs, output + f, dy_step, tiles, more
-        )
-
-
-@compiled
-def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_count):
-    """dweight[:, :, c] = GT sums G for these filters."""
-    lane, flat, (_, _, channels, filters) = lanes(sums), dweight.reshape(-1), dweight.shape
-    taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
-    for f in range(0, f_count, lane):
-        filter_gradient_transform(
-            size, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane, lane
-        )
-        for tap in range(9):
-            copy(taps, tap * lane, flat, (tap * channels + c) * filters + f_first + f, min(lane, f_count - f))
