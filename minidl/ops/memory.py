@@ -107,24 +107,25 @@ class Pool:
         return memory
 
     def _collect(self) -> None:
-        """Keep the memory of arrays that are gone, as long as there is room, and let go of what is not used for long.
-
-        It is not the oldest that has to make room: a training step needs its memory in the order of the one before it,
-        so the oldest is what will be needed next.
-        """
+        """Keep the memory of arrays that are gone, and let go of what has been free for longest."""
         now = time.monotonic()
         while self._returned:
             memory = self._returned.popleft()
+            self.free.setdefault(memory.nbytes, []).append(Free(now, memory))
+            self.free_bytes += memory.nbytes
             self.used_bytes -= memory.nbytes
-            if self.free_bytes + memory.nbytes <= self.most_used_bytes:
-                self.free.setdefault(memory.nbytes, []).append(Free(now, memory))
-                self.free_bytes += memory.nbytes
+        while self.free_bytes > self.most_used_bytes:
+            self._pop_oldest()
         if now - self._looked > SECONDS_KEPT / 10:
             self._looked = now
-            for size, free in list(self.free.items()):
-                self.free[size] = [one for one in free if now - one.since <= SECONDS_KEPT]
-            self.free = {size: free for size, free in self.free.items() if free}
-            self.free_bytes = sum(size * len(free) for size, free in self.free.items())
+            while self.free and now - self._oldest().since > SECONDS_KEPT:
+                self._pop_oldest()
+
+    def _oldest(self) -> Free:
+        return min((free[0] for free in self.free.values()), key=lambda one: one.since)
+
+    def _pop_oldest(self) -> None:
+        self._pop(self._oldest().memory.nbytes, 0)
 
 
 def _new(size: int) -> Memory:
