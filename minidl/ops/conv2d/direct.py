@@ -121,11 +121,11 @@ def _weight_gradient_of_part(dy, x, sums, windows, part):
 def _empty_strip(x, positions, windows):
     """(strip, step): zeros for what so many positions side by side see, and the distance between their patches.
 
-    There is room for the positions and taps that whole tiles have too many, and for a vector behind the last pixel.
+    There is room for the positions and taps that whole tiles have too many.
     """
     column = windows.height * x.shape[3]
     pixels = max((positions + ROWS) * windows.stride_w + windows.width, windows.left + x.shape[2])
-    return np.zeros(pixels * column + ROWS + lanes(x), x.dtype), windows.stride_w * column
+    return np.zeros(pixels * column + ROWS, x.dtype), windows.stride_w * column
 
 
 @compiled
