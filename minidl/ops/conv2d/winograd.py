@@ -46,12 +46,13 @@ from minidl.ops.conv2d.finish import Finish, write_finished
 from minidl.ops.conv2d.winograd_lines import output_transform
 from minidl.ops.conv2d.winograd_tiles import (
     DEPTH,
+    PANELS,
     Tiles,
     make_layout,
     place,
     transform_block,
     transform_filters,
-    transform_panel,
+    transform_panels,
     transform_tiles,
 )
 from minidl.ops.memory import empty
@@ -63,7 +64,6 @@ from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
 BLOCK = 48 // ROWS  # times ROWS tiles that a thread works on at a time
-PANELS = 2  # of filters, likewise
 PREPARATION = {6: 25, 4: 40, 3: 15, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
@@ -162,11 +162,10 @@ def _convolve_task(x, images, layout, weight, turned, panels, products, finish, 
             start, step = (f // panel * groups + group) * panel_size, groups * panel_size
             if not work.many:
                 start, step = 0, panel_size
-                for one in range(f, end, panel):
-                    transform_panel(
-                        weight, turned, c, c + depth, one, min(one + panel, end), tiles.size,
-                        panels, (one - f) // panel * panel_size, (layout.width + 1) * panel,
-                    )  # fmt: skip
+                transform_panels(
+                    weight, turned, c, c + depth, f, end, tiles.size,
+                    panels, start, step, (layout.width + 1) * panel,
+                )  # fmt: skip
             _multiply(images, layout, group, last - first, depth, panels, start, step, end - f, products, points)
         _transform_back(products, finish, y, choice, tiles, first, last, f, end)
 

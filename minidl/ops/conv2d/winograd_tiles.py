@@ -14,6 +14,8 @@ from minidl.ops.simd import lane_count, lanes, prefetch
 
 CHUNK = 8  # tiles that a thread transforms at a time
 CHANNELS = 64  # of a tile that are transformed at a time; they are in one group
+PANELS = 2  # of filters that a thread works on at a time
+TAPS = 32  # channels of them whose taps are copied at a time; a divisor of the next
 DEPTH = 128  # channels that are summed up at a time: so many rows of a panel stay in the first-level cache
 
 
@@ -141,47 +143,50 @@ def transform_filters(weight, turned, channels, filters, size, panels):
     A row is left free after the last channel, so that points are no power of two apart.
     """
     panel, groups = 2 * lanes(weight), (channels + DEPTH - 1) // DEPTH
-    parts, point = (channels + panel - 1) // panel, (min(DEPTH, channels) + 1) * panel
-    for task in prange((filters + panel - 1) // panel * parts):
-        f, c = task // parts * panel, task % parts * panel
+    columns, parts, point = PANELS * panel, (channels + TAPS - 1) // TAPS, (min(DEPTH, channels) + 1) * panel
+    for task in prange((filters + columns - 1) // columns * parts):
+        f, c = task // parts * columns, task % parts * TAPS
         start = (f // panel * groups + c // DEPTH) * size**2 * point + c % DEPTH * panel
-        transform_panel(
-            weight, turned, c, min(c + panel, channels), f, min(f + panel, filters), size, panels, start, point
-        )
+        transform_panels(
+            weight, turned, c, min(c + TAPS, channels), f, min(f + columns, filters),
+            size, panels, start, groups * size**2 * point, point,
+        )  # fmt: skip
 
 
 @compiled
-def transform_panel(weight, turned, c_first, c_last, f_first, f_last, size, panels, start, point):
-    """G g GT of a panel of filters for these channels, the first of them at index `start`."""
+def transform_panels(weight, turned, c_first, c_last, f_first, f_last, size, panels, start, step, point):
+    """G g GT of some filters for these channels, the first of them at index `start`, panels `step` apart."""
     lane, panel = lanes(weight), 2 * lanes(weight)
-    taps, between = np.zeros(9 * panel * panel, weight.dtype), np.empty(size * 3 * lane, weight.dtype)
-    for c in range(c_first, c_last, panel):
-        end = min(c + panel, c_last)
-        _copy_taps(weight, turned, c, end, f_first, f_last, panel, taps)
+    width = (f_last - f_first + panel - 1) // panel * panel
+    taps, between = np.zeros(9 * TAPS * width, weight.dtype), np.empty(size * 3 * lane, weight.dtype)
+    for c in range(c_first, c_last, TAPS):
+        end = min(c + TAPS, c_last)
+        _copy_taps(weight, turned, c, end, f_first, f_last, width, taps)
         for i in range(end - c):
-            filter_transform(
-                size, taps, i * panel, 3 * panel * panel, panel * panel, between,
-                panels, start + (c - c_first + i) * panel, size * point, point, panel,
-            )  # fmt: skip
+            for f in range(0, width, panel):
+                filter_transform(
+                    size, taps, i * width + f, 3 * TAPS * width, TAPS * width, between,
+                    panels, start + f // panel * step + (c - c_first + i) * panel, size * point, point, panel,
+                )  # fmt: skip
 
 
 @compiled
-def _copy_taps(weight, turned, c_first, c_last, f_first, f_last, panel, taps):
+def _copy_taps(weight, turned, c_first, c_last, f_first, f_last, width, taps):
     """taps[ki][kj][channel][filter], from filters as they are, or turned by half a turn, c and f exchanged.
 
-    What the next channels need is far away in memory: it is asked for now.
+    All of a tap before the next one, and long pieces of rows: the taps are far from each other in memory, at distances
+    that often share one place in the cache.
     """
-    (_, _, rows, width), flat = weight.shape, weight.reshape(-1)
+    (_, _, rows, columns), flat = weight.shape, weight.reshape(-1)
     channels, filters = c_last - c_first, f_last - f_first
     for tap in range(9):
-        target = tap * panel * panel
+        target = tap * TAPS * width
         if turned:
-            source = ((8 - tap) * rows + f_first) * width + c_first
+            source = ((8 - tap) * rows + f_first) * columns + c_first
             for f in range(filters):
-                prefetch(flat, source + f * width + panel)
-            copy_transposed(flat, source, width, filters, channels, taps, target, panel)
+                prefetch(flat, source + f * columns + TAPS)
+            copy_transposed(flat, source, columns, filters, channels, taps, target, width)
         else:
-            source = (tap * rows + c_first) * width + f_first
+            source = (tap * rows + c_first) * columns + f_first
             for c in range(channels):
-                prefetch(flat, source + (c + panel) * width)
-                copy(flat, source + c * width, taps, target + c * panel, filters)
+                copy(flat, source + c * columns, taps, target + c * width, filters)
