@@ -53,6 +53,7 @@ def kernel_calls() -> Iterator[Callable[[], object]]:
     yield lambda: relu.gradient_and_sums(images, images)
     yield lambda: max_pool2d.scatter(images[:, :2, :2].copy(), choice, images.shape, HALVING)
     yield lambda: dense.weight_gradient(rows, rows)
+    yield lambda: dense.input_gradient(rows, matrix)
     yield lambda: dense.forward(rows, matrix, channel)
     yield lambda: relu.gradient(rows, rows)
     yield lambda: softmax.softmax(rows)

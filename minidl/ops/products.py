@@ -1,21 +1,22 @@
-"""The innermost loops of all matrix products: a tile of the result that stays in registers (register_tile.py).
+"""The innermost loops of all matrix products: a tile that stays in registers (register_tile.py).
 
-Calls take time, so each function computes all tiles of a panel, one below the other.
+Calls take time, so each function computes many tiles.
 
     multiply_rows       c = a @ panel        a's rows lie anywhere at equal steps
     multiply_columns    c = a.T @ b          the same for the columns of a: weight gradients
+    add_in_place        c += a @ b           for few rows of a and a large b, which is read once, where it lies
 
+In the first two it is a tile of c, which stays until its sums are complete; in the third it is one of b.
 All arrays are one-dimensional; `first` is the index of the tile's first number and `step` the distance between rows.
 Sums run over k in order, so the result does not depend on who computes which tile.
 """
 
-from minidl.ops.compiling import compiled
-from minidl.ops.register_tile import ROWS, add_products, load_tile, store_tile, zero_tile
-from minidl.ops.simd import lanes, prefetch
+import numpy as np
 
-FEW = 16  # rows of a, for which copying the right-hand matrix into panels takes longer than it saves
-ROW_BY_ROW = 16  # rows of the right-hand matrix that are then read at a time, as memory is read fastest
-AHEAD = 32  # rows that are then fetched before they are needed
+from minidl.ops.compiling import compiled
+from minidl.ops.copying import copy
+from minidl.ops.register_tile import ROWS, add_products, add_row_times_tile, load_tile, store_tile, zero_tile
+from minidl.ops.simd import lanes, prefetch
 
 
 def rounded_up(count: int, multiple: int) -> int:
@@ -61,3 +62,33 @@ def multiply_columns(c, c_first, c_step, a, a_first, a_step, columns, b, b_first
             a_index, b_index = a_index + a_step, b_index + b_step
         store_tile(c, c_first, c_step, sums)
         c_first, a_first = c_first + ROWS * c_step, a_first + ROWS
+
+
+@compiled
+def add_in_place(c, c_first, c_step, a, a_first, a_step, rows, b, b_first, b_step, inner, columns):
+    """c[r, :] += sum over k < inner of a[r, k] * b[k, :] for so many rows and columns.
+
+    A row of c has room for whole tiles of columns: behind the last one, anything may be written.
+    """
+    width, whole = 2 * lanes(c), inner - inner % ROWS
+    inside = columns - columns % width
+    edge = np.zeros(ROWS * width, c.dtype)
+    for k in range(0, whole, ROWS):
+        for f in range(0, inside, width):
+            first = b_first + k * b_step + f
+            tile = load_tile(b, first, b_step)
+            for i in range(2 * ROWS, 3 * ROWS):  # what comes soon
+                prefetch(b, first + i * b_step)
+                prefetch(b, first + i * b_step + lanes(c))
+            for r in range(rows):
+                add_row_times_tile(c, c_first + r * c_step + f, a, a_first + r * a_step + k, tile)
+        if inside < columns:  # the last tile would reach over the edge of b
+            for i in range(ROWS):
+                copy(b, b_first + (k + i) * b_step + inside, edge, i * width, columns - inside)
+            tile = load_tile(edge, 0, width)
+            for r in range(rows):
+                add_row_times_tile(c, c_first + r * c_step + inside, a, a_first + r * a_step + k, tile)
+    for k in range(whole, inner):
+        for r in range(rows):
+            for f in range(columns):
+                c[c_first + r * c_step + f] += a[a_first + r * a_step + k] * b[b_first + k * b_step + f]

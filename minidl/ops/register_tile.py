@@ -10,7 +10,13 @@ It grows by outer products, of a column of numbers with a row as wide as the til
 
 Each step loads two vectors and ROWS numbers, and does 2 * ROWS multiply-adds with them, all independent: enough to keep
 the arithmetic units busy. Written by hand with one variable for each vector this would be long; here a tile is a tuple,
-and LLVM gives each of its vectors a register. Arrays are one-dimensional, as in simd.py, and indices are not checked.
+and LLVM gives each of its vectors a register.
+
+The other way round, a tile of factors can stay in registers, and be multiplied by one row of numbers after the other:
+
+    add_row_times_tile(c, c_first, a, a_first, tile)           c[c_first ...] += sum over r of a[a_first + r] * tile[r]
+
+Arrays are one-dimensional, as in simd.py, and indices are not checked.
 """
 
 import numpy as np
@@ -110,6 +116,23 @@ def add_products(typing, tile, a, first, step, b, b_first):
         return _packed(context, builder, tile, sums)
 
     return tile(tile, a, types.intp, types.intp, b, types.intp), write
+
+
+@intrinsic
+def add_row_times_tile(typing, c, c_first, a, a_first, tile):
+    def write(context, builder, signature, arguments):
+        sums, c_first, numbers, a_first, factors = arguments
+        pair, factors = _loaded_row(context, builder, c, sums, c_first), _vectors(builder, factors)
+        for row in range(ROWS):
+            index = builder.add(a_first, a_first.type(row))
+            number = builder.load(pointer_to(context, builder, a, numbers, index, pair[0].type.element))
+            number = filled(builder, pair[0].type, number)
+            pair = [fused_multiply_add(builder, number, factors[2 * row + side], pair[side]) for side in (0, 1)]
+        for vector, pointer in zip(pair, _row(context, builder, c, sums, c_first), strict=True):
+            builder.store(vector, pointer, align=c.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(c, types.intp, a, types.intp, tile), write
 
 
 @intrinsic

@@ -19,7 +19,7 @@ from minidl.ops.compiling import compiled
 from minidl.ops.conv2d.finish import Finish, write_finished
 from minidl.ops.copying import copy, copy_transposed
 from minidl.ops.memory import empty
-from minidl.ops.products import AHEAD, FEW, ROW_BY_ROW, multiply_columns, multiply_rows, rounded_up
+from minidl.ops.products import add_in_place, multiply_columns, multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import lanes, load, store
 from minidl.ops.threads import thread_count
@@ -27,7 +27,7 @@ from minidl.ops.windows import Windows
 
 BLOCK = 96 // ROWS * ROWS  # patches that a thread works on at a time
 GATHERED = 512  # numbers of each, or one tap's where those are more
-DEPTH = 128  # of those that are multiplied at a time: so many rows of a panel stay in the first-level cache
+DEPTH = 128  # of those that are multiplied with a panel: so many rows of it stay in the first-level cache
 PANELS = 4  # of filters, whose weight gradients a thread sums up at a time
 PARTS = 16  # into which the positions are split for a weight gradient at most, each with sums of its own
 
@@ -72,65 +72,56 @@ def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, 
         f_first, f_last = panels * part // parts * width, min(panels * (part + 1) // parts * width, filters)
         step = taps * channels + width
         patches, panel = np.zeros(height * step, x.dtype), np.zeros(DEPTH * width, x.dtype)
-        products = np.zeros((f_last - f_first + width) * height, x.dtype)
+        across = (f_last - f_first + width - 1) // width * width + width  # never a power of two
+        products, flat = np.zeros(height * across, x.dtype), weight.reshape(-1)
         for tap in range(0, tap_count, taps):
             last_tap = min(tap + taps, tap_count)
-            if _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
-                       patches, step):  # fmt: skip
-                _multiply(
-                    patches, step, last - first, height, weight, tap * channels, last_tap * channels, channels, group,
-                    filters, f_first, f_last, backwards, panel, products,
+            if not _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
+                           patches, step):  # fmt: skip
+                continue
+            if backwards:
+                _add_turned(
+                    products, across, patches, step, last - first, weight, tap * channels, last_tap * channels,
+                    channels, group, f_first, f_last, panel,
                 )  # fmt: skip
-        for f in range(f_first, f_last, width):
-            number = group * filters + f
-            write_finished(
-                products, (f - f_first) * height, width, finish, number,
-                y.reshape(-1), first * y.shape[3] + number, y.shape[3], last - first, min(width, f_last - f),
-            )  # fmt: skip
-
-
-@compiled
-def _multiply(
-    patches, step, rows, height, weight, k_first, k_last, channels, group, filters, f_first, f_last, backwards, panel,
-    products,
-):  # fmt: skip
-    """products[panel][row] += patches[row] @ the rows of the weights from k_first to k_last, panel by panel.
-
-    Where rows are few, the weights are read where they are, a few whole rows at a time, as memory is read fastest.
-    Else a panel is copied: at equal steps, all its rows might share one place in the cache.
-    """
-    flat, columns, width = weight.reshape(-1), weight.shape[3], 2 * lanes(patches)
-    read_in_place = rows <= FEW and not backwards
-    most = ROW_BY_ROW if read_in_place else DEPTH
-    for k in range(k_first, k_last, most):
-        depth = min(most, k_last - k)
-        for f in range(f_first, f_last, width):
-            if read_in_place and f + width <= f_last:
-                source, start, source_step, fetched = flat, k * columns + group * filters + f, columns, depth
             else:
-                source, start, source_step, fetched = panel, 0, width, 0
-                _copy_panel(weight, k, depth, channels, group, filters, f, min(width, f_last - f), backwards, panel)
-            multiply_rows(
-                products, (f - f_first) * height, width, patches, k - k_first, step, rows,
-                source, start, source_step, depth, True, start + AHEAD * source_step, fetched,
-            )  # fmt: skip
+                weights = tap * channels * weight.shape[3] + group * filters + f_first
+                add_in_place(
+                    products, 0, across, patches, 0, step, last - first,
+                    flat, weights, weight.shape[3], (last_tap - tap) * channels, f_last - f_first,
+                )  # fmt: skip
+        number = group * filters + f_first
+        write_finished(
+            products, 0, across, finish, number,
+            y.reshape(-1), first * y.shape[3] + number, y.shape[3], last - first, f_last - f_first,
+        )  # fmt: skip
 
 
 @compiled
-def _copy_panel(weight, k_first, depth, channels, group, filters, f, f_count, backwards, panel):
-    """panel[k][f] from weight (tap, c, f), or from (tap, f, c) if `backwards`, where k counts taps and channels."""
-    flat, (rows, columns), width = weight.reshape(-1), weight.shape[2:], 2 * lanes(weight)
-    if backwards:
-        k = k_first
-        while k < k_first + depth:
-            tap, c = k // channels, k % channels
-            count = min(channels - c, k_first + depth - k)
-            source = (tap * rows + f) * columns + group * channels + c
-            copy_transposed(flat, source, columns, f_count, count, panel, (k - k_first) * width, width)
-            k += count
-    else:
-        for k in range(depth):
-            copy(flat, (k_first + k) * columns + group * filters + f, panel, k * width, f_count)
+def _add_turned(
+    products, across, patches, step, rows, weight, k_first, k_last, channels, group, f_first, f_last, panel
+):
+    """products[row] += patches[row] @ weights (k, f), from k_first to k_last, a panel at a time."""
+    width = 2 * lanes(patches)
+    for k in range(k_first, k_last, DEPTH):
+        depth = min(DEPTH, k_last - k)
+        for f in range(f_first, f_last, width):
+            _copy_panel(weight, k, depth, channels, group, f, min(width, f_last - f), panel)
+            multiply_rows(
+                products, f - f_first, across, patches, k - k_first, step, rows, panel, 0, width, depth, True, 0, 0
+            )
+
+
+@compiled
+def _copy_panel(weight, k_first, depth, channels, group, f, f_count, panel):
+    """panel[k][f] from weight (tap, f, c), where k counts taps and channels."""
+    flat, (rows, columns), width, k = weight.reshape(-1), weight.shape[2:], 2 * lanes(weight), k_first
+    while k < k_first + depth:
+        tap, c = k // channels, k % channels
+        count = min(channels - c, k_first + depth - k)
+        source = (tap * rows + f) * columns + group * channels + c
+        copy_transposed(flat, source, columns, f_count, count, panel, (k - k_first) * width, width)
+        k += count
 
 
 @compiled(parallel=True)

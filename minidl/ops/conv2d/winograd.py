@@ -64,7 +64,7 @@ from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
 
 BLOCK = 48 // ROWS  # times ROWS tiles that a thread works on at a time
-PREPARATION = {6: 25, 4: 40, 3: 15, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
+PREPARATION = {6: 17, 4: 32, 3: 48, 0: 10}  # of a filter, as long as to multiply it with so many tiles or positions
 FEWEST = 8  # channels and filters for which transforming them is worth while
 
 
@@ -78,7 +78,9 @@ def line_size(windows: Windows, groups: int, weight_shape: tuple[int, ...], y_sh
     tiles = {size: n * -(-h // (size - 2)) * -(-w // (size - 2)) for size in (6, 4)} | {0: n * h * w}
     if (h, w) == (2, 2) and (windows.top, windows.bottom, windows.left, windows.right) == (1, 1, 1, 1):
         tiles[3] = n
-    multiplications = {size: (size or 3) ** 2 * (count + PREPARATION[size]) for size, count in tiles.items()}
+    multiplications = {
+        size: (size or 3) ** 2 * (rounded_up(count, ROWS) + PREPARATION[size]) for size, count in tiles.items()
+    }
     return min(multiplications, key=lambda size: multiplications[size]) if n else 0
 
 

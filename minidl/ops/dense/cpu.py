@@ -8,29 +8,32 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.copying import copy, copy_transposed
+from minidl.ops.copying import copy_transposed
 from minidl.ops.memory import empty, zeros
-from minidl.ops.products import AHEAD, FEW, ROW_BY_ROW, multiply_columns, multiply_rows, rounded_up
+from minidl.ops.products import add_in_place, multiply_columns, multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import lanes, prefetch
+from minidl.ops.simd import lanes
 from minidl.ops.threads import thread_count
 
-PANELS = 8  # of the weight, that a thread works on at a time
+SUMS = 2**16  # of outputs that a thread works on at a time: they stay in its second-level cache
+SAMPLES = 256  # of them at most
+LONGEST = 2048  # columns of the weight likewise, which are read where they are
+PANELS = 8  # of the weight for the input gradient, into which it is copied
 DEPTH = 256  # rows of them
-LONGEST = 2048  # columns of a weight that is read where it is
 BLOCK = 128 // ROWS * ROWS  # inputs whose weight gradients a thread sums up at a time
-FETCHED = 8  # rows of the weight that are fetched before they are copied
 
 
 def forward(x: NDArray, weight: NDArray, bias: NDArray) -> NDArray:
     y = empty((len(x), weight.shape[1]), x.dtype)
-    _multiply(*_spread(x), weight, False, bias, y, *_way_to_read(y, len(x) <= FEW))
+    width, samples = tile_width(x.dtype), max(1, min(SAMPLES, len(x)))
+    columns = min(LONGEST, SUMS // samples, -(-weight.shape[1] // thread_count()))
+    _multiply(*_spread(x), weight, bias, y, samples, rounded_up(columns, width))
     return y
 
 
 def input_gradient(dy: NDArray, weight: NDArray) -> NDArray:
     dx = empty((len(dy), weight.shape[0]), dy.dtype)
-    _multiply(*_spread(dy), weight, True, np.zeros(len(weight), dy.dtype), dx, *_way_to_read(dx, False))
+    _input_gradient(*_spread(dy), weight, dx)
     return dx
 
 
@@ -38,16 +41,6 @@ def weight_gradient(dy: NDArray, x: NDArray) -> NDArray:
     dweight = empty((x.shape[1], dy.shape[1]), dy.dtype)
     _weight_gradient(*_spread(dy), *_spread(x), len(x), dweight)
     return dweight
-
-
-def _way_to_read(y: NDArray, in_place: bool) -> tuple[bool, int]:
-    """(in_place, how many columns of y are a task): a few panels where the weight is copied, else long pieces of rows.
-
-    Those the processor fetches ahead by itself.
-    """
-    width = tile_width(y.dtype)
-    long = min(LONGEST, rounded_up(-(-y.shape[1] // thread_count()), width))
-    return in_place, long if in_place else PANELS * width
 
 
 def _spread(x: NDArray) -> tuple[NDArray, int]:
@@ -62,52 +55,53 @@ def _spread(x: NDArray) -> tuple[NDArray, int]:
 
 
 @compiled(parallel=True)
-def _multiply(x, x_step, weight, transposed, bias, y, read_in_place, columns):
-    """y = x @ weight + bias, or x @ weight.T + bias.
+def _multiply(x, x_step, weight, bias, y, block, columns):
+    """y = x @ weight + bias.
 
-    read_in_place, for few samples: the weight is read where it is, a few whole rows at a time, as memory is read
-    fastest. Else it is copied into panels: at equal steps, all rows of one might share one place in the cache.
+    A task is a block of samples and a few columns. Long pieces of the rows of the weight are read one behind the other,
+    which the processor fetches ahead by itself.
     """
-    panel = 2 * lanes(x)
-    (samples, outputs), inner, flat = y.shape, weight.shape[1] if transposed else weight.shape[0], weight.reshape(-1)
-    rows = (samples + ROWS - 1) // ROWS * ROWS
-    most = ROW_BY_ROW if read_in_place else DEPTH
-    for task in prange((outputs + columns - 1) // columns):
-        first, last = task * columns, min((task + 1) * columns, outputs)
-        in_place = (last - first) // panel * panel if read_in_place else 0  # so many columns: all but a broken panel
-        panels = np.zeros(most * (panel if read_in_place else columns), x.dtype)
-        products = np.zeros(rows * columns, x.dtype)
-        for k in range(0, inner, most):
-            depth = min(most, inner - k)
-            _copy_panels(weight, transposed, k, depth, first + in_place, last, panel, panels)
+    (samples, outputs), inner, flat = y.shape, len(weight), weight.reshape(-1)
+    ranges, step = (outputs + columns - 1) // columns, columns + 2 * lanes(x)  # never a power of two apart
+    for task in prange((samples + block - 1) // block * ranges):
+        start, first = task // ranges * block, task % ranges * columns
+        rows, width = min(block, samples - start), min(columns, outputs - first)
+        sums = np.zeros(rows * step, x.dtype)
+        add_in_place(sums, 0, step, x, start * x_step, x_step, rows, flat, first, outputs, inner, width)
+        for row in range(rows):
+            for f in range(width):
+                y[start + row, first + f] = sums[row * step + f] + bias[first + f]
+
+
+@compiled(parallel=True)
+def _input_gradient(dy, dy_step, weight, dx):
+    """dx = dy @ weight.T; a few panels of weight.T are copied at a time."""
+    panel, (samples, inputs), inner = 2 * lanes(dy), dx.shape, weight.shape[1]
+    rows, columns = (samples + ROWS - 1) // ROWS * ROWS, PANELS * panel
+    for task in prange((inputs + columns - 1) // columns):
+        first, last = task * columns, min((task + 1) * columns, inputs)
+        panels, products = np.zeros(DEPTH * columns, dy.dtype), np.zeros(rows * columns, dy.dtype)
+        for k in range(0, inner, DEPTH):
+            depth = min(DEPTH, inner - k)
+            _copy_panels(weight, k, depth, first, last, panel, panels)
             for f in range(0, last - first, panel):
-                if f < in_place:
-                    source, start, step, following = flat, k * outputs + first + f, outputs, AHEAD
-                else:
-                    source, start, step, following = panels, (f - in_place) * depth, panel, depth
+                start = f * depth
                 multiply_rows(
-                    products, f, columns, x, k, x_step, samples,
-                    source, start, step, depth, True, start + following * step, depth,
+                    products, f, columns, dy, k, dy_step, samples,
+                    panels, start, panel, depth, True, start + depth * panel, depth,
                 )  # fmt: skip
         for row in range(samples):
-            for f in range(last - first):
-                y[row, first + f] = products[row * columns + f] + bias[first + f]
+            for c in range(last - first):
+                dx[row, first + c] = products[row * columns + c]
 
 
 @compiled
-def _copy_panels(weight, transposed, k_first, depth, first, last, panel, panels):
-    """panels[panel][k][f], from weight (k, f) or, transposed, (f, k)."""
+def _copy_panels(weight, k_first, depth, first, last, panel, panels):
+    """panels[panel][k][c] = weight[first + c][k_first + k]."""
     flat, step = weight.reshape(-1), weight.shape[1]
-    if transposed:
-        for f in range(0, last - first, panel):
-            source, width = (first + f) * step + k_first, min(panel, last - first - f)
-            copy_transposed(flat, source, step, width, depth, panels, f * depth, panel)
-    else:
-        for k in range(depth):
-            source = (k_first + k) * step + first
-            for f in range(0, last - first, panel):
-                prefetch(flat, source + FETCHED * step + f)
-                copy(flat, source + f, panels, f * depth + k * panel, min(panel, last - first - f))
+    for c in range(0, last - first, panel):
+        source, width = (first + c) * step + k_first, min(panel, last - first - c)
+        copy_transposed(flat, source, step, width, depth, panels, c * depth, panel)
 
 
 @compiled(parallel=True)
