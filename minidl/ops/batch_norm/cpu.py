@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from minidl.ops.blocks import BLOCKS
+from minidl.ops.blocks import block_count
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty
 
@@ -21,7 +21,7 @@ def statistics(x: NDArray) -> tuple[NDArray, NDArray]:
     """
     rows = _rows(x)
     start = rows[0].astype(np.float64)
-    sums, squares = np.zeros((BLOCKS, *start.shape)), np.zeros((BLOCKS, *start.shape))
+    sums, squares = np.zeros((2, block_count(len(rows)), len(start)))
     _add_distances(rows, start, sums, squares)
     mean, square = sums.sum(0) / len(rows), squares.sum(0) / len(rows)
     return (start + mean).astype(x.dtype), (square - mean * mean).astype(x.dtype)
@@ -41,7 +41,7 @@ def gradient(
     dx = factor * (dy - mean of dy - normal * mean of dy * normal) = factor * dy - drift - pull * t
     """
     dx, factor, count = empty(x.shape, x.dtype), scale / deviation, x.size // len(mean)
-    sums, products = np.zeros((BLOCKS, len(mean))), np.zeros((BLOCKS, len(mean)))
+    sums, products = np.zeros((2, block_count(count), len(mean)))
     _add_products(_rows(dy), _rows(x), mean, factor, shift, relu, sums, products)
     dshift, dscale = sums.sum(0), products.sum(0) / deviation
     drift, pull = factor * dshift / count, factor * dscale / count / deviation
@@ -56,8 +56,8 @@ def _rows(x: NDArray) -> NDArray:
 
 @compiled(parallel=True)
 def _add_distances(x, start, sums, squares):
-    for block in prange(BLOCKS):
-        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
+    for block in prange(len(sums)):
+        part = slice(block * len(x) // len(sums), (block + 1) * len(x) // len(sums))
         _add_distances_of_block(x[part], start, sums[block], squares[block])
 
 
@@ -81,8 +81,8 @@ def _normalise(x, mean, factor, shift, relu, y):
 
 @compiled(parallel=True)
 def _add_products(dy, x, mean, factor, shift, relu, sums, products):
-    for block in prange(BLOCKS):
-        part = slice(block * len(x) // BLOCKS, (block + 1) * len(x) // BLOCKS)
+    for block in prange(len(sums)):
+        part = slice(block * len(x) // len(sums), (block + 1) * len(x) // len(sums))
         _add_products_of_block(dy[part], x[part], mean, factor, shift, relu, sums[block], products[block])
 
 

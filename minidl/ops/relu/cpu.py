@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from minidl.ops.blocks import BLOCKS
+from minidl.ops.blocks import block_count
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty
 
@@ -23,7 +23,8 @@ def gradient(dy: NDArray, y: NDArray) -> NDArray:
 
 def gradient_and_sums(dy: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     dx, channels = empty(dy.shape, dy.dtype), dy.shape[-1]
-    rows, sums = (dy.size // max(1, channels), channels), np.zeros((BLOCKS, channels))
+    rows = dy.size // max(1, channels), channels
+    sums = np.zeros((block_count(rows[0]), channels))
     _gradient_and_sums(dy.reshape(rows), y.reshape(rows), dx.reshape(rows), sums)
     return dx, sums.sum(0).astype(dy.dtype)
 
@@ -45,8 +46,8 @@ def _gradient(dy, y, dx):
 
 @compiled(parallel=True)
 def _gradient_and_sums(dy, y, dx, sums):
-    for block in prange(BLOCKS):
-        part = slice(block * len(dy) // BLOCKS, (block + 1) * len(dy) // BLOCKS)
+    for block in prange(len(sums)):
+        part = slice(block * len(dy) // len(sums), (block + 1) * len(dy) // len(sums))
         _gradient_and_sums_of_block(dy[part], y[part], dx[part], sums[block])
 
 

@@ -4,21 +4,21 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from minidl.ops.blocks import BLOCKS
+from minidl.ops.blocks import block_count
 from minidl.ops.compiling import compiled
 
 
 def forward(x: NDArray) -> NDArray:
     rows = x.reshape(-1, x.shape[-1])
-    sums = np.zeros((BLOCKS, x.shape[-1]))
+    sums = np.zeros((block_count(len(rows)), x.shape[-1]))
     _sum(rows, sums)
     return sums.sum(0).astype(x.dtype)
 
 
 @compiled(parallel=True)
 def _sum(x, sums):
-    for block in prange(BLOCKS):
-        _sum_block(x[block * len(x) // BLOCKS : (block + 1) * len(x) // BLOCKS], sums[block])
+    for block in prange(len(sums)):
+        _sum_block(x[block * len(x) // len(sums) : (block + 1) * len(x) // len(sums)], sums[block])
 
 
 @compiled
