@@ -32,6 +32,7 @@ from benchmarks.peers import Differentiable, Peer
 
 PREDICTION_BATCH = 256
 ALONE = ("layers", "ops")  # what is measured without a network around it
+MOST_TIMES = 100  # of a turn
 CHECKED_STEPS = 2  # the second feels the momentum of the first
 
 
@@ -76,7 +77,10 @@ class Worker:
         self._call()
 
     def turn(self, seconds: float, least: int, warm_up: bool = True) -> list[float]:
-        """Times of calls one after the other, at least so many and for so long, after one that is not timed."""
+        """Times of calls one after the other, at least so many and for so long, after one that is not timed.
+
+        Of very many times, as of calls that take microseconds, a part is returned, at equal distances.
+        """
         if warm_up:
             self._call()
         times: list[float] = []
@@ -88,7 +92,7 @@ class Worker:
             self.peer.wait()
             times.append(time.perf_counter() - started)
             del argument, result  # before the clock starts again
-        return times
+        return times[:: -(-len(times) // MOST_TIMES)]
 
     def check(self, kind: str, case: dict[str, Any], out: str, weights: str = "") -> None:
         """Compute what all peers must agree on, and leave it in the file `out`."""

@@ -43,7 +43,9 @@ class Layer:
     @property
     def backend(self) -> Backend:
         """Where its tensors lie, and arrays have to come; the default backend where it has none."""
-        return next((x.backend for x in self.tensors().values()), default_backend())
+        tensors = (thing for _, thing in _walk(self, "", set()) if isinstance(thing, Tensor))
+        first = next(tensors, None)
+        return default_backend() if first is None else first.backend
 
     def layers_inside(self) -> Iterator[Layer]:
         """This layer and all layers in it, each once."""

@@ -129,15 +129,15 @@ def _launched(kernel: Any) -> Function:
 
     @wraps(kernel)
     def launch(*arguments: Any) -> Any:
-        few = all(array.size <= FEW for array in arguments if isinstance(array, numpy.ndarray))
+        many = any(isinstance(array, numpy.ndarray) and array.size > FEW for array in arguments)
         with _one_at_a_time:
-            before, threads = numba.get_num_threads(), 1 if few else thread_count()
-            if threads == before:  # as nearly always; to set it takes longer than to ask
-                return kernel(*arguments)
-            numba.set_num_threads(threads)
+            before, threads = numba.get_num_threads(), thread_count() if many else 1
+            if threads != before:  # rarely; to set it takes longer than to ask
+                numba.set_num_threads(threads)
             try:
                 return kernel(*arguments)
             finally:
-                numba.set_num_threads(before)
+                if threads != before:
+                    numba.set_num_threads(before)
 
     return launch
