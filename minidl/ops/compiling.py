@@ -46,7 +46,13 @@ def compiled(function: Function | None = None, /, **options: Any) -> Any:
 def _compile(options: dict[str, Any], function: Function) -> Any:
     kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)  # nobody calls kernels from C
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
+    kernel.get_call_template = partial(_find_overload, kernel.get_call_template)
     return _launched(kernel) if options.get("parallel") else kernel
+
+
+def _find_overload(find: Function, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """For a call from another kernel. A constant has a type of its own, for which Numba would compile once more."""
+    return find(tuple(map(numba.types.unliteral, arguments)), named)
 
 
 class Progress(event.Listener):

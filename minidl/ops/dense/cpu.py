@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
 from minidl.ops.copying import copy_transposed
-from minidl.ops.memory import empty, zeros
+from minidl.ops.memory import empty
 from minidl.ops.products import add_in_place, multiply_columns, multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
 from minidl.ops.simd import lanes
@@ -49,8 +49,10 @@ def _spread(x: NDArray) -> tuple[NDArray, int]:
     Returns the rows, one behind the other, and the distance from one to the next.
     """
     width = tile_width(x.dtype)
-    spread = zeros((rounded_up(len(x), ROWS), rounded_up(x.shape[1] + ROWS, width) + width), x.dtype)
+    spread = empty((rounded_up(len(x), ROWS), rounded_up(x.shape[1] + ROWS, width) + width), x.dtype)
     spread[: len(x), : x.shape[1]] = x
+    spread[: len(x), x.shape[1] :] = 0
+    spread[len(x) :] = 0
     return spread.reshape(-1), spread.shape[1]
 
 
