@@ -32,7 +32,7 @@ from benchmarks.peers import Differentiable, Peer
 
 PREDICTION_BATCH = 256
 ALONE = ("layers", "ops")  # what is measured without a network around it
-MOST_TIMES = 100  # of a turn
+MOST_TIMES = 50  # of a turn
 CHECKED_STEPS = 2  # the second feels the momentum of the first
 
 
@@ -92,7 +92,7 @@ class Worker:
             self.peer.wait()
             times.append(time.perf_counter() - started)
             del argument, result  # before the clock starts again
-        return times[:: -(-len(times) // MOST_TIMES)]
+        return [round(seconds, 9) for seconds in times[:: -(-len(times) // MOST_TIMES)]]
 
     def check(self, kind: str, case: dict[str, Any], out: str, weights: str = "") -> None:
         """Compute what all peers must agree on, and leave it in the file `out`."""

@@ -27,13 +27,14 @@ def rounded_up(count: int, multiple: int) -> int:
 @compiled
 def multiply_rows(
     c, c_first, c_step, a, a_first, a_step, rows,
-    panel, panel_first, panel_step, inner, accumulate, next_first, next_rows,
+    panel, panel_first, inner, accumulate, next_first, next_rows,
 ):  # fmt: skip
     """c[r, :] = sum over k < inner of a[r, k] * panel[k, :] for so many rows, rounded up to tiles, or c + that.
 
-    A panel is as wide as a tile. Its rows lie anywhere at equal steps, or packed, one behind the other. On the way,
-    `next_rows` rows from index `next_first` on are fetched, up to `inner`, which are to be multiplied soon.
+    A panel is as wide as a tile, and its rows are packed, one behind the other. On the way, `next_rows` rows of another
+    one from index `next_first` on are fetched, up to `inner`, which are to be multiplied soon.
     """
+    width = 2 * lanes(c)
     share = (next_rows * ROWS + rows - 1) // max(rows, 1)
     for _ in range(0, rows, ROWS):
         sums = load_tile(c, c_first, c_step) if accumulate else zero_tile(c)
@@ -42,10 +43,10 @@ def multiply_rows(
             prefetch(panel, next_first)
             prefetch(panel, next_first + lanes(c))
             sums = add_products(sums, a, a_first + k, a_step, panel, b_first)
-            b_first, next_first = b_first + panel_step, next_first + panel_step
+            b_first, next_first = b_first + width, next_first + width
         for k in range(fetched, inner):
             sums = add_products(sums, a, a_first + k, a_step, panel, b_first)
-            b_first += panel_step
+            b_first += width
         store_tile(c, c_first, c_step, sums)
         next_rows -= fetched
         c_first, a_first = c_first + ROWS * c_step, a_first + ROWS * a_step

@@ -107,9 +107,7 @@ def _add_turned(
         depth = min(DEPTH, k_last - k)
         for f in range(f_first, f_last, width):
             _copy_panel(weight, k, depth, channels, group, f, min(width, f_last - f), panel)
-            multiply_rows(
-                products, f - f_first, across, patches, k - k_first, step, rows, panel, 0, width, depth, True, 0, 0
-            )
+            multiply_rows(products, f - f_first, across, patches, k - k_first, step, rows, panel, 0, depth, True, 0, 0)
 
 
 @compiled

@@ -188,7 +188,7 @@ def _multiply(images, layout, group, tiles, depth, panels, start, step, filters,
                 following = here + step
             multiply_rows(
                 products, p * point + f, columns, images, image, layout.step, tiles,
-                panels, here, panel, depth, group > 0, following, depth,
+                panels, here, depth, group > 0, following, depth,
             )  # fmt: skip
 
 

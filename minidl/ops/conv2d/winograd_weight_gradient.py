@@ -13,7 +13,7 @@ from minidl.ops.conv2d.winograd_tiles import Tiles, make_layout, transform_block
 from minidl.ops.copying import copy
 from minidl.ops.memory import empty
 from minidl.ops.products import multiply_columns
-from minidl.ops.simd import lanes
+from minidl.ops.simd import lanes, prefetch
 from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 
@@ -115,6 +115,8 @@ def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_coun
     lane, flat, (_, _, channels, filters) = lanes(sums), dweight.reshape(-1), dweight.shape
     taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
     for f in range(0, f_count, lane):
+        for tap in range(9):  # what the next row writes
+            prefetch(flat, (tap * channels + c + 1) * filters + f_first + f)
         filter_gradient_transform(
             size, sums, row * layout.step + f, size * layout.point, layout.point, between, taps, 0, 3 * lane, lane, lane
         )

@@ -90,7 +90,7 @@ def _input_gradient(dy, dy_step, weight, dx):
                 start = f * depth
                 multiply_rows(
                     products, f, columns, dy, k, dy_step, samples,
-                    panels, start, panel, depth, True, start + depth * panel, depth,
+                    panels, start, depth, True, start + depth * panel, depth,
                 )  # fmt: skip
         for row in range(samples):
             for c in range(last - first):
