@@ -92,7 +92,7 @@ class Worker:
             self.peer.wait()
             times.append(time.perf_counter() - started)
             del argument, result  # before the clock starts again
-        return [round(seconds, 9) for seconds in times[:: -(-len(times) // MOST_TIMES)]]
+        return [round(one, 9) for one in times[:: -(-len(times) // MOST_TIMES)]]
 
     def check(self, kind: str, case: dict[str, Any], out: str, weights: str = "") -> None:
         """Compute what all peers must agree on, and leave it in the file `out`."""

@@ -43,9 +43,7 @@ class Layer:
     @property
     def backend(self) -> Backend:
         """Where its tensors lie, and arrays have to come; the default backend where it has none."""
-        tensors = (thing for _, thing in _walk(self, "", set()) if isinstance(thing, Tensor))
-        first = next(tensors, None)
-        return default_backend() if first is None else first.backend
+        return next((x.backend for _, x in _walk(self, "", set()) if isinstance(x, Tensor)), default_backend())
 
     def layers_inside(self) -> Iterator[Layer]:
         """This layer and all layers in it, each once."""

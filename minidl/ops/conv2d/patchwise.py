@@ -71,9 +71,8 @@ def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, 
         last, height = min(first + block, rows), (block + ROWS - 1) // ROWS * ROWS
         f_first, f_last = panels * part // parts * width, min(panels * (part + 1) // parts * width, filters)
         step = taps * channels + width
-        patches, panel = np.zeros(height * step, x.dtype), np.zeros(DEPTH * width, x.dtype)
         across = (f_last - f_first + width - 1) // width * width + width  # never a power of two
-        products, flat = np.zeros(height * across, x.dtype), weight.reshape(-1)
+        patches, products = np.zeros(height * step, x.dtype), np.zeros(height * across, x.dtype)
         for tap in range(0, tap_count, taps):
             last_tap = min(tap + taps, tap_count)
             if not _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
@@ -82,13 +81,13 @@ def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, 
             if backwards:
                 _add_turned(
                     products, across, patches, step, last - first, weight, tap * channels, last_tap * channels,
-                    channels, group, f_first, f_last, panel,
+                    channels, group, f_first, f_last,
                 )  # fmt: skip
             else:
                 weights = tap * channels * weight.shape[3] + group * filters + f_first
                 add_in_place(
                     products, 0, across, patches, 0, step, last - first,
-                    flat, weights, weight.shape[3], (last_tap - tap) * channels, f_last - f_first,
+                    weight.reshape(-1), weights, weight.shape[3], (last_tap - tap) * channels, f_last - f_first,
                 )  # fmt: skip
         number = group * filters + f_first
         write_finished(
@@ -98,11 +97,10 @@ def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, 
 
 
 @compiled
-def _add_turned(
-    products, across, patches, step, rows, weight, k_first, k_last, channels, group, f_first, f_last, panel
-):
+def _add_turned(products, across, patches, step, rows, weight, k_first, k_last, channels, group, f_first, f_last):
     """products[row] += patches[row] @ weights (k, f), from k_first to k_last, a panel at a time."""
     width = 2 * lanes(patches)
+    panel = np.zeros(DEPTH * width, patches.dtype)
     for k in range(k_first, k_last, DEPTH):
         depth = min(DEPTH, k_last - k)
         for f in range(f_first, f_last, width):
