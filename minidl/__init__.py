@@ -20,7 +20,7 @@ from minidl.functions import (
     swish,
     tanh,
 )
-from minidl.gradient_check import check_gradients
+from minidl.gradient_check import GradientError, UndecidedError, check_gradients
 from minidl.layers import (
     AdaptiveMaxPool,
     AdaptiveMeanPool,
@@ -57,9 +57,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm", "Chain", "Conv", "ConvTranspose", "Dense", "Dropout",
-    "GlobalMaxPool", "GlobalMeanPool", "GroupNorm", "Layer", "LayerNorm", "MaxPool", "MeanPool", "Parallel", "SamePad",
-    "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "flatten", "freeze",
-    "from_dlpack", "gelu", "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu", "seed",
-    "set_threads", "sigmoid", "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode", "trainmode",
-    "use_backend",
+    "GlobalMaxPool", "GlobalMeanPool", "GradientError", "GroupNorm", "Layer", "LayerNorm", "MaxPool", "MeanPool",
+    "Parallel", "SamePad", "SkipConnection", "Tensor", "UndecidedError", "Upsample", "activations",
+    "check_gradients", "cpu", "elu", "flatten", "freeze", "from_dlpack", "gelu", "gpu", "grad", "identity",
+    "leakyrelu", "logsoftmax", "no_grad", "relu", "seed", "set_threads", "sigmoid", "softmax", "softplus", "swish",
+    "tanh", "testmode", "thaw", "training_mode", "trainmode", "use_backend",
 ]  # fmt: skip

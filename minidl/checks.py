@@ -11,7 +11,7 @@ import numpy as np
 from minidl import losses
 from minidl.backend import use_backend
 from minidl.functions import add, flatten, leakyrelu, multiply, softmax, tanh
-from minidl.gradient_check import GradientError, check_gradients
+from minidl.gradient_check import GradientError, UndecidedError, check_gradients
 from minidl.gradient_examples import EXAMPLES, Example, distinct, draw_from, numbers, positive
 from minidl.layers import (
     AdaptiveMaxPool,
@@ -79,13 +79,19 @@ LOSSES = [
 
 @dataclass
 class Result:
-    """One row of the table: the largest relative error of each order, or what went wrong."""
+    """One row of the table: the largest relative error of each order, or what went wrong, or why nobody can tell."""
 
     name: str
     backend: str
     first_order: float | None = None
     second_order: float | None = None
     failure: str | None = None
+    undecided: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """right, wrong, or undecided."""
+        return "wrong" if self.failure is not None else "undecided" if self.undecided is not None else "right"
 
 
 def run_checks(backend: str) -> Iterator[Result]:
@@ -123,4 +129,6 @@ def _check(
         result.second_order = check_gradients(function, inputs, order=2, parameters=parameters)
     except GradientError as error:
         result.failure = str(error)
+    except UndecidedError as error:
+        result.undecided = str(error)
     return result

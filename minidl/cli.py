@@ -28,7 +28,7 @@ EXERCISES = [
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    failed: files that are missing or damaged, numbers that are not finite, a gradient that is wrong
+  1    failed: files that are missing or damaged, numbers that are not finite, a gradient that is wrong or undecided
   2    wrong usage: unknown commands, options, models, or values that make no sense
   130  stopped by Ctrl-C: training finishes its step and saves first, unless Ctrl-C comes again"""
 

@@ -135,23 +135,25 @@ def check(options: argparse.Namespace, console: Console) -> int:
 
     backends = options.backend or ["reference", "cpu"]
     table = Table("", *(f"{backend}: gradient, its gradient" for backend in backends))
-    failures = 0
     checked: list[Result] = []
     for results in zip(*(run_checks(backend) for backend in backends), strict=True):
         checked += results
         table.add_row(escape(results[0].name), *(_verdict(result) for result in results))
         for result in results:
-            if result.failure is not None:
-                failures += 1
-                console.print(f"{result.backend}: {result.failure}", style="red", markup=False, soft_wrap=True)
+            problem, style = result.failure or result.undecided, "red" if result.failure else "yellow"
+            if problem:
+                console.print(f"{result.backend}: {problem}", style=style, markup=False, soft_wrap=True)
+    verdicts = [result.verdict for result in checked]
+    counts = {verdict: verdicts.count(verdict) for verdict in ("right", "wrong", "undecided")}
+    done = 0 if counts["right"] == len(checked) else 1
     if options.json:
-        right = len(checked) - failures
-        _print_json({"checks": [asdict(result) for result in checked], "right": right, "wrong": failures})
-        return 1 if failures else 0
+        rows = [{**asdict(result), "verdict": result.verdict} for result in checked]
+        _print_json({"checks": rows, **counts})
+        return done
     print_table(console, table)
-    console.print("Numbers are the largest error, relative to the largest number of the same gradient; float64.")
-    console.print(f"{len(checked) - failures} right, {failures} wrong")
-    return 1 if failures else 0
+    console.print("Numbers are the largest error of a number, relative to itself and less what rounding explains.")
+    console.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    return done
 
 
 def explain(options: argparse.Namespace, console: Console) -> int:
@@ -214,7 +216,8 @@ def exercise(options: argparse.Namespace, console: Console) -> int:
 
 def _verdict(result: Result) -> str:
     errors = (result.first_order, result.second_order)
-    return "  ".join("[red]wrong[/]" if error is None else f"{error:.0e}" for error in errors)
+    problem = "[red]wrong[/]" if result.verdict == "wrong" else "[yellow]undecided[/]"
+    return "  ".join(problem if error is None else f"{error:.0e}" for error in errors)
 
 
 def complain(message: str, style: str = "red") -> None:

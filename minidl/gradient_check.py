@@ -1,33 +1,31 @@
 """Are the gradients right? Compare them with what the function does when its inputs change a little.
 
-A derivative is how fast the result changes along a direction. The engine says: the gradient times the direction. The
-function itself says: (its value a little ahead - its value a little behind) / the distance between the two. Both must
-agree; in float64 they do to about ten digits, so that a missing factor or term cannot hide.
+A derivative is how fast the result changes as an input moves. The engine says what it is; the function shows it, by its
+values a little ahead and a little behind. In float64 both agree to about ten digits, so that a missing factor or term
+cannot hide. Where rounding, or a kink, leaves too few digits, the check says that it cannot tell.
+
+The comparison is in gradient_comparison.py, the slopes that the function shows are in numerical_derivative.py.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minidl.backend import Array, Backend, default_backend
+from minidl.backend import Array, Backend, default_backend, get_backend, use_backend
+from minidl.captured_tensors import converted, tensors_used_by
+from minidl.float32_comparison import compare_with_float64
+from minidl.gradient_comparison import Comparison
+from minidl.gradient_verdicts import GradientError, UndecidedError
 from minidl.tensor import Tensor, grad
 
-Direction = Mapping[str, NDArray[Any]]  # how much each input moves
+__all__ = ["GradientError", "UndecidedError", "check_gradients"]
 
-NUDGE = 1e-5  # the error of the central difference, about NUDGE ** 2, and its rounding noise are both about 1e-10
-SHORT_NUDGE = 1e-7  # along a random direction everything moves at once, and a network has many kinks to step over
-ROUNDINGS = 32  # by how many units in the last place a result may be off
-
-
-class GradientError(AssertionError):
-    """A gradient is not the derivative of its function, or the function has none to compare with."""
+SHOWN = 3  # how many of the numbers that could not be judged an error tells of
 
 
 def check_gradients(
@@ -38,151 +36,113 @@ def check_gradients(
     tolerance: float = 1e-6,
     nudge: float | None = None,
     parameters: Mapping[str, Tensor] | None = None,
+    dtype: str = "float64",
+    allow_undecided: bool = False,
 ) -> float:
     """Check the gradients of `function(*inputs)`, a tensor of any shape, against central differences.
 
         check_gradients(conv2d, [x, weight, bias])                  # each number of each input
         check_gradients(conv2d, [x, weight, bias], order=2)         # and the gradients of those gradients
         check_gradients(vgg16(), [images], directions=5)            # a whole network: five random directions
+        check_gradients(conv2d, [x, weight, bias], dtype="float32") # and the float32 kernels
 
     inputs: tensors or arrays (one, or several in a list). They are copied and converted to float64, whatever float type
     they have, and each is checked; arrays of whole numbers or booleans are handed on as they are.
-    parameters: further tensors that the function uses, by name; those of a layer or Chain are found. They are float64
-    during the check, the trainable ones are checked, and all are put back as they were.
+    parameters: further tensors that the function uses, by name. Those of a layer or Chain are found, and so are those
+    that a lambda, closure, partial or method has captured. They are float64 during the check, the trainable ones are
+    checked, and all are put back as they were.
     directions: instead of every number one by one, move all inputs and parameters at once in so many random directions.
-    tolerance: how far a derivative may be off, relative to the largest one of the same input.
-    nudge: how far to move to either side; keep inputs further than that from kinks, such as 0 for relu.
+    tolerance: how far a derivative may be off, relative to itself, beside what the numerical one may be off.
+    nudge: the largest step to either side, for all numbers; by default steps suit the size of each number.
+    dtype: "float32" checks in float64 on backend "reference", and then compares float32 on the tensors' own backend.
+    allow_undecided: return, rather than raise UndecidedError, when some numbers cannot be judged and none is wrong.
+
+    Each output number is checked by itself where there are at most 256; more are summed up in 256 groups of like size
+    (8 with directions). A slope that is known to less than 100 tolerances is undecided.
 
     Returns the largest error found, relative as above. Raises GradientError, an AssertionError, that names function,
-    input, index and both values when a gradient is wrong, when the result is not finite, or when two calls differ;
-    TypeError when the function does not return a float64 tensor.
+    input, index and both values when a gradient is wrong, when the result is not finite, or when two runs differ;
+    UndecidedError with the reason when some numbers cannot be judged; TypeError when the function does not return a
+    float64 tensor; ValueError for options that make no sense.
     """
+    _check_options(order, directions, tolerance, nudge, dtype)
+    named = {**(parameters or {})}
+    known = {id(x) for x in named.values()}
+    named.update({name: x for name, x in tensors_used_by(function).items() if id(x) not in known})
+    listed = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    given = {id(x) for x in listed if isinstance(x, Tensor)}
+    named = {name: x for name, x in named.items() if id(x) not in given and x.dtype.kind == "f"}
+    if dtype == "float32":
+        listed = [_as_float32(x) for x in listed]
+    home = _backend_of(listed, named)
+    reference = get_backend("reference") if dtype == "float32" else None
+    with use_backend("reference") if reference else nullcontext(), converted(named, "float64", reference):
+        arguments = [_copy(x, "float64", reference or home) for x in listed]
+        check = _Check(function, arguments, named, tolerance, nudge)
+        undecided = check.run(order, directions)
+    if dtype == "float32":
+        compare_with_float64(function, listed, named, home, order, check.name)
+    if undecided and not allow_undecided:
+        raise UndecidedError(_summary(undecided))
+    return check.worst
+
+
+class _Check:
+    """The comparisons of one call, in the type and on the backend that its tensors now have."""
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        arguments: list[Tensor],
+        parameters: Mapping[str, Tensor],
+        tolerance: float,
+        nudge: float | None,
+    ) -> None:
+        self.function, self.arguments, self.name = function, arguments, _name(function)
+        self.leaves = _leaves(function, arguments, parameters)
+        self.tolerance, self.nudge, self.worst = tolerance, nudge, 0.0
+        self.random = np.random.default_rng(0)
+
+    def run(self, order: int, directions: int | None) -> list[str]:
+        """Why numbers could not be judged."""
+        y = _call(self.function, self.name, self.arguments)
+        first = self.compare(self.name, self.leaves, lambda: [self.function(*self.arguments)])
+        undecided = first.run(directions)
+        if order == 2 and first.base.size:
+            # Each output number weighs as much as the others, so that a small one is seen beside a large one
+            reach = np.maximum(first.reach, 1e-4 * first.reach.max(initial=0.0)).reshape(y.shape)
+            weights = self.random.standard_normal(y.shape) / np.where(reach > 0, reach, 1) * (reach.max(initial=0) or 1)
+            dy = Tensor(weights, y.backend, requires_grad=True)
+
+            def gradients() -> Sequence[Tensor]:
+                total = (self.function(*self.arguments) * dy).sum()
+                return grad(total, list(self.leaves.values()), create_graph=True)
+
+            second = self.compare(f"the gradient of {self.name}", {**self.leaves, "dy": dy}, gradients)
+            undecided += second.run(directions)
+            self.worst = second.worst
+        self.worst = max(self.worst, first.worst)
+        return undecided
+
+    def compare(self, name: str, leaves: dict[str, Tensor], outputs: Callable[[], Sequence[Tensor]]) -> Comparison:
+        return Comparison(name, leaves, outputs, self.tolerance, self.nudge, self.random)
+
+
+def _check_options(order: int, directions: int | None, tolerance: float, nudge: float | None, dtype: str) -> None:
     if order not in (1, 2):
         raise ValueError(f"check_gradients: expected order 1 or 2, got {order}")
     if directions is not None and directions < 1:
         raise ValueError(f"check_gradients: expected at least one direction, got {directions}")
-    if parameters is None:
-        parameters = _tensors_of(function)
-    nudge = nudge or (NUDGE if directions is None else SHORT_NUDGE)
-    with _in_float64(parameters):
-        arguments = _float64_copies(inputs, parameters)
-        leaves = _leaves(function, arguments, parameters)
-        name, random = _name(function), np.random.default_rng(0)
-        y = _call(function, name, arguments)
-        dy = _random_like(y, random)
-        check = _Check(name, leaves, lambda: [function(*arguments)], [dy], tolerance, nudge)
-        worst = check.run(directions, random)
-        if order == 2:
-            dy.requires_grad = True
-
-            def gradients() -> Sequence[Tensor]:
-                return grad((function(*arguments) * dy).sum(), list(leaves.values()), create_graph=True)
-
-            weights = [_random_like(x, random) for x in leaves.values()]
-            name = f"the gradient of {name}"
-            check = _Check(name, {**leaves, "dy": dy}, gradients, weights, tolerance, nudge)
-            worst = max(worst, check.run(directions, random))
-    return worst
+    for name, value in (("tolerance", tolerance), ("nudge", nudge)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"check_gradients: expected {name} to be finite and above 0, got {value}")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"check_gradients: expected dtype 'float32' or 'float64', got {dtype!r}")
 
 
-@dataclass
-class _Check:
-    """One comparison: how the sum of outputs * weights depends on the leaves."""
-
-    name: str
-    leaves: dict[str, Tensor]
-    outputs: Callable[[], Sequence[Tensor]]
-    weights: Sequence[Tensor]
-    tolerance: float
-    nudge: float
-    noise: float = 0.0
-
-    def run(self, directions: int | None, random: np.random.Generator) -> float:
-        """The largest relative error; GradientError when it is above the tolerance."""
-        computed = self._computed()
-        if directions is None:
-            return max((self._check_elements(leaf, computed[leaf]) for leaf in self.leaves), default=0.0)
-        return self._check_directions(directions, computed, random)
-
-    def _check_elements(self, leaf: str, computed: NDArray[Any]) -> float:
-        numerical = np.empty_like(computed)
-        for index in np.ndindex(computed.shape):
-            direction = np.zeros_like(computed)
-            direction[index] = 1
-            numerical[index] = self._numerical({leaf: direction})
-        scale, worst = _largest(numerical), 0.0
-        for index in np.ndindex(computed.shape):
-            worst = max(worst, self._error(f"{leaf}, index {index}", computed[index], numerical[index], scale))
-        return worst
-
-    def _check_directions(self, count: int, computed: Direction, random: np.random.Generator) -> float:
-        directions = [
-            {leaf: random.standard_normal(gradient.shape) for leaf, gradient in computed.items()} for _ in range(count)
-        ]
-        numerical = np.array([self._numerical(direction) for direction in directions])
-        scale, worst = _largest(numerical), 0.0
-        for number, direction in enumerate(directions):
-            with np.errstate(invalid="ignore"):  # inf - inf is nan, which fails below
-                slope = sum((computed[leaf] * direction[leaf]).sum() for leaf in computed)
-            try:
-                worst = max(worst, self._error(f"direction {number}", slope, numerical[number], scale))
-            except GradientError as error:
-                error.add_note(f"Moving inputs alone, {self._worst_leaf(computed, direction)} is the most wrong.")
-                raise
-        return worst
-
-    def _worst_leaf(self, computed: Direction, direction: Direction) -> str:
-        """The leaf that is most wrong when it moves alone."""
-
-        def wrongness(leaf: str) -> float:
-            with np.errstate(invalid="ignore"):
-                slope = (computed[leaf] * direction[leaf]).sum()
-            difference = abs(slope - self._numerical({leaf: direction[leaf]}))
-            return float("inf") if np.isnan(difference) else float(difference)
-
-        return max(computed, key=wrongness)
-
-    def _computed(self) -> dict[str, NDArray[Any]]:
-        """What the engine says: the gradient for each leaf. Zeros where there is no history, as for a constant."""
-        outputs = self.outputs()
-        products = [(y * weight).sum() for y, weight in zip(outputs, self.weights, strict=True)]
-        # Rounding in the last place of the outputs, seen through the central difference
-        sizes = [np.linalg.norm((y.numpy() * w.numpy()).ravel()) for y, w in zip(outputs, self.weights, strict=True)]
-        self.noise = ROUNDINGS * float(np.finfo(np.float64).eps * np.linalg.norm(sizes)) / self.nudge
-        total = products[0]
-        for product in products[1:]:
-            total = total + product
-        if not total.requires_grad:
-            return {leaf: np.zeros(x.shape) for leaf, x in self.leaves.items()}
-        gradients = grad(total, list(self.leaves.values()))
-        return {leaf: dx.numpy() for leaf, dx in zip(self.leaves, gradients, strict=True)}
-
-    def _numerical(self, direction: Direction) -> float:
-        """What the function says: how fast outputs * weights changes along `direction`."""
-        ahead, behind = self._outputs_at(direction, self.nudge), self._outputs_at(direction, -self.nudge)
-        changes = zip(self.weights, ahead, behind, strict=True)
-        return float(sum((weight.numpy() * (a - b)).sum() for weight, a, b in changes)) / (2 * self.nudge)
-
-    def _outputs_at(self, direction: Direction, distance: float) -> list[NDArray[Any]]:
-        here = {leaf: self.leaves[leaf].array for leaf in direction}
-        try:
-            for leaf, array in here.items():
-                self.leaves[leaf].array = array + self.leaves[leaf].backend.asarray(distance * direction[leaf])
-            return [y.numpy() for y in self.outputs()]
-        finally:
-            for leaf, array in here.items():
-                self.leaves[leaf].array = array
-
-    def _error(self, where: str, computed: Any, numerical: Any, scale: float) -> float:
-        """The difference relative to `scale`, forgiving what rounding explains; GradientError above the tolerance."""
-        difference = abs(computed - numerical)
-        error = 0.0 if difference == 0 else float(difference / (scale + self.noise / self.tolerance))
-        if not error <= self.tolerance:  # also true of nan
-            raise GradientError(
-                f"{self.name} is wrong with respect to {where}: computed {computed:.10g}, numerical {numerical:.10g} "
-                f"(relative error {error:.1e}, tolerance {self.tolerance:.1e})"
-            )
-        return error
+def _summary(undecided: list[str]) -> str:
+    more = f"\nand {len(undecided) - SHOWN} more" if len(undecided) > SHOWN else ""
+    return "cannot tell whether the gradient is right: " + "\n".join(undecided[:SHOWN]) + more
 
 
 def _call(function: Callable[..., Tensor], name: str, arguments: Sequence[Tensor]) -> Tensor:
@@ -206,42 +166,23 @@ def _call(function: Callable[..., Tensor], name: str, arguments: Sequence[Tensor
     return y
 
 
-def _tensors_of(function: object) -> Mapping[str, Tensor]:
-    """All tensors of a layer, so that running statistics become float64 too; otherwise its parameters, if any."""
-    for method in ("tensors", "params"):
-        if hasattr(function, method):
-            tensors: Mapping[str, Tensor] = getattr(function, method)()
-            return tensors
-    return {}
+def _backend_of(inputs: Sequence[Tensor | Array], parameters: Mapping[str, Tensor]) -> Backend:
+    return next((x.backend for x in [*inputs, *parameters.values()] if isinstance(x, Tensor)), default_backend())
 
 
-@contextmanager
-def _in_float64(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Convert float tensors for the length of a `with` block; afterwards they hold the very same arrays as before."""
-    before = [(x, x.array) for x in tensors.values() if x.dtype.kind == "f"]
-    try:
-        for x, array in before:
-            x.array = array.astype(np.float64)
-        yield
-    finally:
-        for x, array in before:
-            x.array = array
+def _as_float32(x: Tensor | Array) -> Tensor | Array:
+    """Rounded to what float32 can hold, so that both types are given the same numbers."""
+    if isinstance(x, Tensor):
+        return Tensor(x.array.astype(np.float32), x.backend) if x.dtype.kind == "f" else x
+    array = np.asarray(x)
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _float64_copies(
-    inputs: Tensor | Array | Sequence[Tensor | Array], parameters: Mapping[str, Tensor]
-) -> list[Tensor]:
-    listed = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-    tensors = [x for x in [*listed, *parameters.values()] if isinstance(x, Tensor)]
-    backend = tensors[0].backend if tensors else default_backend()
-    return [_float64_copy(x.array if isinstance(x, Tensor) else x, backend) for x in listed]
-
-
-def _float64_copy(array: Array, backend: Backend) -> Tensor:
-    array = backend.asarray(array).copy()
+def _copy(x: Tensor | Array, dtype: str, backend: Backend) -> Tensor:
+    array = backend.asarray(x.array if isinstance(x, Tensor) else x).copy()
     if array.dtype.kind != "f":
         return Tensor(array, backend)
-    return Tensor(array.astype(np.float64), backend, requires_grad=True)
+    return Tensor(array.astype(dtype), backend, requires_grad=True)
 
 
 def _leaves(
@@ -271,11 +212,3 @@ def _argument_names(function: Callable[..., Tensor]) -> list[str]:
 def _name(function: object) -> str:
     function = getattr(function, "func", function)  # of functools.partial
     return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _random_like(x: Tensor, random: np.random.Generator) -> Tensor:
-    return Tensor(random.standard_normal(x.shape), x.backend)
-
-
-def _largest(numbers: NDArray[Any]) -> float:
-    return float(np.abs(numbers).max(initial=0))

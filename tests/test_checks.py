@@ -1,6 +1,7 @@
 """`minidl check`: it covers everything, and a wrong gradient is named and makes it fail."""
 
 import inspect
+import json
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from minidl import checks, layers, losses
 from minidl.checks import LAYERS, LOSSES, run_checks
 from minidl.cli import main
 from minidl.gradient_examples import Example
-from minidl.ops.elementwise import tanh
+from minidl.ops.elementwise import absolute, tanh
 from minidl.tensor import Tensor, record
 
 
@@ -48,7 +49,7 @@ def test_losses_and_layers_are_right(monkeypatch, backend):
     monkeypatch.setattr(checks, "EXAMPLES", [])  # these have tests of their own
     results = list(run_checks(backend))
     assert len(results) == len(LOSSES) + len(LAYERS)
-    assert [result.failure for result in results] == [None] * len(results)
+    assert [result.failure or result.undecided for result in results] == [None] * len(results)
     assert all(max(result.first_order, result.second_order) < 1e-6 for result in results)
 
 
@@ -59,10 +60,23 @@ def test_a_wrong_gradient_is_named_and_fails_the_command(monkeypatch, capsys):
     monkeypatch.setattr(checks, "LAYERS", [(WrongLayer, np.ones((3, 2)))])
     assert main(["check", "--backend", "reference"]) == 1
     said = capsys.readouterr().out
-    assert "1 right, 2 wrong" in said
+    assert "1 right, 2 wrong, 0 undecided" in said
     assert "reference: wrong_cube is wrong with respect to input 0" in said
     assert "WrongLayer()" in said
     assert "parameter weight, index (0,)" in said
     monkeypatch.setattr(checks, "EXAMPLES", [Example(cube, x)])
     monkeypatch.setattr(checks, "LAYERS", [])
     assert main(["check", "--backend", "reference"]) == 0
+
+
+def test_one_that_cannot_be_judged_is_neither_right_nor_wrong(monkeypatch, capsys):
+    monkeypatch.setattr(checks, "EXAMPLES", [Example(cube, np.array([0.5])), Example(absolute, np.array([0.0]))])
+    monkeypatch.setattr(checks, "LOSSES", [])
+    monkeypatch.setattr(checks, "LAYERS", [])
+    assert main(["check", "--backend", "reference"]) == 1
+    said = capsys.readouterr().out
+    assert "1 right, 0 wrong, 1 undecided" in said
+    assert "is at a kink or tie: slope -1 to the left, 1 to the right" in said
+    assert main(["check", "--backend", "reference", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["checks"]
+    assert [row["verdict"] for row in rows] == ["right", "undecided"]

@@ -17,7 +17,7 @@ from minidl.exercises.lessons import Kernel, Lesson
 from minidl.exercises.mistakes import MISTAKES
 from minidl.exercises.student_file import StudentError, described, load_kernels
 from minidl.exercises.training import Comparison, train_both
-from minidl.gradient_check import GradientError, check_gradients
+from minidl.gradient_check import GradientError, UndecidedError, check_gradients
 from minidl.recipe import say
 from minidl.tensor import Tensor
 
@@ -108,6 +108,9 @@ class _Check:
                     worst = max(worst, check_gradients(example, inputs, order=2))
                 except GradientError as error:
                     self.show(f"wrong  {error}")
+                    return False
+                except UndecidedError as error:
+                    self.show(f"       undecided: {error}")
                     return False
                 except Exception as error:
                     raise StudentError(f"the gradient of {example.name}: {described(error, self.path)}") from error

@@ -64,13 +64,13 @@ def test_gradients_of_the_definition_number_by_number(case):
 
 @rows(CASES[len(EXAMPLES) :])
 def test_gradients_of_the_definition(case):
-    check_gradients(case, tensors(case, "reference"), order=2, directions=3, nudge=1e-5)
+    check_gradients(case, tensors(case, "reference"), order=2, directions=3, allow_undecided=True)
 
 
 @FAST
 @rows(CASES)
 def test_gradients_on_fast_backends(case, backend):
-    check_gradients(case, tensors(case, backend), order=2, directions=1, nudge=1e-5)
+    check_gradients(case, tensors(case, backend), order=2, directions=1, allow_undecided=True)
 
 
 @FAST

@@ -22,7 +22,7 @@ def check(content: str) -> str:
     for name in content.replace("\n", ",").split(","):
         if name.strip():
             rows += [_row(example) for example in _examples(name.strip())]
-    caption = ("Largest error, relative to the largest number of the same gradient, in float64: the gradient that is "
+    caption = ("Largest error of a number, relative to itself, in float64: the gradient that is "
                "computed against what the numbers do when the inputs are moved a little.")  # fmt: skip
     return table(HEADER, rows, caption)
 
@@ -37,8 +37,10 @@ def _examples(name: str) -> list[Example]:
 def _row(example: Example) -> list[str]:
     results = [check_example(example, backend) for backend in ("reference", "cpu")]
     errors = [
-        " and ".join("wrong" if error is None else number(error, 1) for error in errors)
-        for errors in zip(*((result.first_order, result.second_order) for result in results), strict=True)
+        " and ".join(
+            result.verdict if (error := getattr(result, order)) is None else number(error, 1) for result in results
+        )
+        for order in ("first_order", "second_order")
     ]
     return [f"<code>{html.escape(example.name)}</code>", *errors, number(_distance(example), 1)]
 
