@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy
 
-from minidl.layers.conv import Conv
+from minidl.layers.fusion import Step, plan
 from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
-from minidl.layers.normalisation import BatchNorm
-from minidl.modes import evaluation_mode, no_grad
+from minidl.modes import evaluation_mode, is_recording, no_grad
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor
 
@@ -23,6 +22,9 @@ class Chain(Layer):
 
     chain[2] is a layer, chain[1:3] a Chain that shares its layers. Arrays join the backend of the parameters. An error
     in a layer carries a note that names it.
+
+    Some layers that follow each other are computed together, such as Conv, relu and MaxPool. Results are the same:
+    chain(x) is chain[k:](chain[:k](x)). `with minidl.unfused():` calls each layer by itself.
     """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
@@ -30,34 +32,23 @@ class Chain(Layer):
 
     def __call__(self, x: Operand) -> Tensor:
         x = self._beside_parameters(x)
-        i = 0
-        while i < len(self.layers):
-            x, count = self._step(i, x)
-            i += count
+        for step in plan(self.layers, is_recording()):
+            x = self._run(step, x)
         return x
 
-    def _step(self, i: int, x: Any) -> tuple[Any, int]:
-        """x behind layer i and those behind it that can be computed with it at one go, and how many these are."""
-        layer = self.layers[i]
-        if not isinstance(layer, Conv | BatchNorm):
-            return self._call(i, x), 1
-        following, together = layer.together_with(self.layers[i + 1 : i + 4])
-        if following == 0:
-            return self._call(i, x), 1
+    def _run(self, step: Step, x: Any) -> Any:
         try:
-            return together(x), 1 + following
-        except (ValueError, TypeError):
-            for j in range(i, i + 1 + following):  # called one by one, they show which of them it was
-                x = self._call(j, x)
+            return step.compute(x)
+        except Exception as error:
+            error.add_note(self._place(step, x))
             raise
 
-    def _call(self, i: int, x: Any) -> Any:
-        layer = self.layers[i]
-        try:
-            return layer(x)
-        except Exception as error:
-            error.add_note(f"in layer {i} of the Chain, {name_of(layer)}, given {_describe(x)}")
-            raise
+    def _place(self, step: Step, x: Any) -> str:
+        """Where an error is, in words."""
+        names = ", ".join(name_of(layer) for layer in self.layers[step.start : step.end])
+        if step.end == step.start + 1:
+            return f"in layer {step.start} of the Chain, {names}, given {_describe(x)}"
+        return f"in layers {step.start}-{step.end - 1} of the Chain: {names}, given {_describe(x)}"
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -100,8 +91,8 @@ def activations(chain: Chain, x: Operand) -> tuple[Tensor, ...]:
     """What comes out of each layer of a chain, in order: Flux's activations."""
     x = chain._beside_parameters(x)
     outputs = []
-    for i in range(len(chain)):
-        x = chain._call(i, x)
+    for i, layer in enumerate(chain.layers):
+        x = chain._run(Step(i, i + 1, layer), x)
         outputs.append(x)
     return tuple(outputs)
 

@@ -1,14 +1,12 @@
 """Layers that keep the signal at a healthy size."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 import numpy
 
 from minidl.backend import Array
 from minidl.layers.layer import Layer, arguments
-from minidl.modes import training_step
+from minidl.modes import is_fusing, training_step
 from minidl.operands import operands
 from minidl.ops.batch_norm.op import batch_norm, normalise
 from minidl.ops.elementwise import identity
@@ -57,18 +55,12 @@ class BatchNorm(Layer):
     def __call__(self, x: Operand) -> Tensor:
         return self._compute(self.activation, x)
 
-    def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
-        """How many of the layers that follow can be computed at one go with this one, and the function that does."""
-        if self.activation is identity and following and following[0] is relu:
-            return 1, partial(self._compute, relu)
-        return 0, self
-
     def _compute(self, activation: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
         (x,) = operands("BatchNorm", x)
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"BatchNorm: expected x (..., {channels}), got {x.shape}")
-        with_relu = activation is relu
+        with_relu = activation is relu and is_fusing()
         if not self.uses_batch:
             factor = self.scale / (self.variance + self.eps).sqrt()
             y = normalise(x, self.mean, factor, self.shift, with_relu)
