@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy
 
 from minidl.layers.fusion import Step, plan
-from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
+from minidl.layers.layer import Layer, comment, is_plain, name_of, parameter_count, with_comment
 from minidl.modes import evaluation_mode, is_recording, no_grad
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor
@@ -89,12 +89,20 @@ class Chain(Layer):
 
 def activations(chain: Chain, x: Operand) -> tuple[Tensor, ...]:
     """What comes out of each layer of a chain, in order: Flux's activations."""
+    return tuple(layer_by_layer(chain, x))
+
+
+def layer_by_layer(chain: Chain, x: Operand) -> Iterator[Tensor]:
+    """activations(), each computed when it is asked for."""
     x = chain._beside_parameters(x)
-    outputs = []
     for i, layer in enumerate(chain.layers):
         x = chain._run(Step(i, i + 1, layer), x)
-        outputs.append(x)
-    return tuple(outputs)
+        yield x
+
+
+def as_chain(model: Layer) -> Chain:
+    """The layers that a model calls one after another; one whose class does something else is a layer by itself."""
+    return model if is_plain(model, Chain) else Chain(model)
 
 
 class Parallel(Layer):
