@@ -26,7 +26,7 @@ from minidl.interchange.keras_files import (
 )
 from minidl.interchange.shared import shared_once
 from minidl.layers import BatchNorm, Chain, Conv, ConvTranspose, Dense, GroupNorm, Layer, LayerNorm
-from minidl.layers.layer import check_same, name_of
+from minidl.layers.layer import check_same, is_plain, name_of
 from minidl.tensor import Tensor
 
 CLASSES: dict[type[Layer], tuple[str, tuple[str, ...]]] = {
@@ -92,6 +92,7 @@ def _places(model: Chain, names: Sequence[str] | None) -> dict[str, list[Tensor]
 
 def _named_layers(model: Chain, names: Sequence[str] | None) -> list[tuple[str, Layer]]:
     if names is None:
+        _class_of(model)  # for its check
         return list(_of_sequential(model, ""))
     layers = [layer for layer in model.layers_inside() if type(layer) in CLASSES]
     if len(names) != len(layers) or len(set(names)) != len(names):
@@ -101,7 +102,7 @@ def _named_layers(model: Chain, names: Sequence[str] | None) -> list[tuple[str, 
 
 def _of_sequential(chain: Chain, start: str) -> Iterator[tuple[str, Layer]]:
     """The layers with weights by the names that Keras gives them in a Sequential."""
-    layers = [layer for layer in chain if isinstance(layer, Chain) or _owns_tensors(layer)]
+    layers = [layer for layer in chain.layers if isinstance(layer, Chain) or _owns_tensors(layer)]
     names = numbered_names(_class_of(layer) for layer in layers)
     for name, layer in zip(names, layers, strict=True):
         if isinstance(layer, Chain):
@@ -115,7 +116,7 @@ def _owns_tensors(layer: Callable[..., Any]) -> bool:
 
 
 def _class_of(layer: Any) -> str:
-    if isinstance(layer, Chain):
+    if is_plain(layer, Chain):
         return "Sequential"
     if type(layer) not in CLASSES:
         raise ValueError(f"Keras's Sequential has no counterpart of {name_of(layer)}; for a functional model, say with "

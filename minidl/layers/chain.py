@@ -64,7 +64,7 @@ class Chain(Layer):
         return Chain(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
     def code(self) -> str:
-        return f"Chain({', '.join(name_of(layer) for layer in self.layers)})"
+        return f"{type(self).__name__}({', '.join(name_of(layer) for layer in self.layers)})"
 
     def __repr__(self) -> str:
         *lines, last = _lines(self, "")
@@ -124,7 +124,7 @@ class Parallel(Layer):
         return self.connection(*(layer(x) for layer, x in zip(self.layers, given, strict=True)))
 
     def code(self) -> str:
-        return f"Parallel({', '.join(name_of(part) for part in (self.connection, *self.layers))})"
+        return f"{type(self).__name__}({', '.join(name_of(part) for part in (self.connection, *self.layers))})"
 
 
 class SkipConnection(Layer):
@@ -138,7 +138,7 @@ class SkipConnection(Layer):
         return self.connection(self.layer(x), x)
 
     def code(self) -> str:
-        return f"SkipConnection({name_of(self.layer)}, {name_of(self.connection)})"
+        return f"{type(self).__name__}({name_of(self.layer)}, {name_of(self.connection)})"
 
 
 def _checked(name: str, layers: Sequence[Callable[..., Any]]) -> list[Callable[..., Any]]:
@@ -158,17 +158,17 @@ def _describe(x: object) -> str:
 def _lines(layer: Callable[..., Any], indent: str) -> Iterator[str]:
     """The lines that show a layer: containers opened, everything else with its parameter count."""
     if isinstance(layer, Chain):
-        yield f"{indent}Chain("
+        yield f"{indent}{type(layer).__name__}("
         for inner in layer:
             yield from _closed_with_comma(_lines(inner, indent + "  "), inner)
         yield f"{indent})"
     elif isinstance(layer, SkipConnection):
-        yield f"{indent}SkipConnection("
+        yield f"{indent}{type(layer).__name__}("
         yield from _closed_with_comma(_lines(layer.layer, indent + "  "), layer.layer)
         yield f"{indent}  {name_of(layer.connection)},"
         yield f"{indent})"
     elif isinstance(layer, Parallel):
-        yield f"{indent}Parallel("
+        yield f"{indent}{type(layer).__name__}("
         yield f"{indent}  {name_of(layer.connection)},"
         for inner in layer.layers:
             yield from _closed_with_comma(_lines(inner, indent + "  "), inner)

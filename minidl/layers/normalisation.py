@@ -83,7 +83,7 @@ class BatchNorm(Layer):
             *self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1),
             unbiased=(self.unbiased, True), active=(self.active, None),
         )  # fmt: skip
-        return f"BatchNorm({inside})"
+        return f"{type(self).__name__}({inside})"
 
 
 class GroupNorm(Layer):
@@ -111,7 +111,9 @@ class GroupNorm(Layer):
         return self.activation(normal * self.scale + self.shift)
 
     def code(self) -> str:
-        return f"GroupNorm({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+        return (
+            f"{type(self).__name__}({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+        )
 
 
 class LayerNorm(Layer):
@@ -141,7 +143,7 @@ class LayerNorm(Layer):
     def code(self) -> str:
         sizes = self.scale.shape
         size = sizes[0] if len(sizes) == 1 else sizes
-        return f"LayerNorm({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
+        return f"{type(self).__name__}({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
 
 
 def _scale_and_shift(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -375,6 +375,14 @@ def test_what_a_class_of_the_users_does_is_what_a_chain_does(name):
         assert_law(Chain(*OVERRIDDEN[name]()), images(), mode, name)
 
 
+@pytest.mark.parametrize("make", PUBLIC.values(), ids=[kind.__name__ for kind in PUBLIC])
+def test_what_is_shown_has_the_name_of_the_users_class(make):
+    layer = mine(make())
+    assert layer.code().startswith("Mine(")
+    assert repr(layer).startswith("Mine(")
+    assert "\n  Mine(" in repr(Chain(layer))
+
+
 def test_a_method_that_is_replaced_is_called(monkeypatch):
     chain, calls = Chain(conv(), norm(), relu, MaxPool(2)), []
     for kind in (Conv, BatchNorm, MaxPool):
