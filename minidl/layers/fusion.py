@@ -48,7 +48,7 @@ def plan(layers: Layers, recording: bool) -> Iterator[Step]:
 def _step(layers: Layers, start: int, recording: bool) -> Step:
     """The longest one that begins with layer `start`."""
     longest = Step(start, start + 1, layers[start])
-    if not is_fusing():
+    if type(layers[start]) not in FIRST or not is_fusing():
         return longest
     parts: Parts = ()
     for end in range(start + 1, len(layers) + 1):
@@ -122,5 +122,6 @@ RULES: dict[Parts, Callable[[Sequence[Any], Any], Tensor]] = {
     ("conv", "normalise", "relu"): _conv_norm(with_relu=True, pool=False),
     ("conv", "normalise", "relu", "halve"): _conv_norm(with_relu=True, pool=True),
 }
+FIRST = (Conv, BatchNorm)  # where every rule begins
 BEGINNINGS = {rule[:length] for rule in RULES for length in range(1, len(rule) + 1)}
 CALLS: dict[type, Any] = {kind: kind.__call__ for kind in (Conv, BatchNorm, MaxPool)}  # a replaced one is honoured

@@ -79,10 +79,24 @@ def test_kerass_names_are_for_its_layers(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_onnx_is_for_what_is_known_exactly(tmp_path, kind):
+    pytest.importorskip("onnx")
     mine = type("Mine", (kind,), halve(kind) | {"code": lambda self: "Mine()"})
     layer = mine.__new__(mine)  # nobody looks at its weights
     with pytest.raises(NotImplementedError, match=r"export_onnx: Mine\(\) has no form in ONNX here"):
         export_onnx(tmp_path / "model.onnx", Chain(layer), (1, 4, 4, 4))
+
+
+@pytest.mark.parametrize("kind", [Conv, ConvTranspose, Dense, BatchNorm, Chain, SkipConnection, Parallel])
+def test_a_class_that_is_only_made_otherwise_is_what_it_is_derived_from(tmp_path, kind):
+    pytest.importorskip("onnx")
+    model = model_with(kind, __init__=lambda self: None, code=lambda self: "Mine()")
+    x = np.random.default_rng(0).random((2, 4, 4, 4), np.float32)
+    export_onnx(tmp_path / "model.onnx", model, x.shape)
+    session = pytest.importorskip("onnxruntime").InferenceSession(tmp_path / "model.onnx")
+    np.testing.assert_allclose(session.run(None, {"input": x})[0], model(x).numpy(), rtol=1e-5, atol=1e-6)
+    if kind not in (SkipConnection, Parallel):
+        save_keras_weights(tmp_path / "model.weights.h5", model)
+        load_keras_weights(tmp_path / "model.weights.h5", model)
 
 
 @pytest.mark.parametrize("save", [save_torchvision, save_keras_weights])
