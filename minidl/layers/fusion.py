@@ -17,7 +17,6 @@ from minidl.ops.conv2d.evaluation import conv2d_batch_norm
 from minidl.ops.conv2d.op import conv2d_relu, conv2d_relu_max_pool2d
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
-from minidl.ops.windows import HALVING, make_windows
 from minidl.tensor import Tensor
 
 Parts = tuple[str, ...]
@@ -47,17 +46,16 @@ def plan(layers: Layers, recording: bool) -> Iterator[Step]:
 
 def _step(layers: Layers, start: int, recording: bool) -> Step:
     """The longest one that begins with layer `start`."""
-    longest = Step(start, start + 1, layers[start])
-    if type(layers[start]) not in FIRST or not is_fusing():
-        return longest
-    parts: Parts = ()
-    for end in range(start + 1, len(layers) + 1):
-        parts += _parts(layers[end - 1], recording)
-        if parts not in BEGINNINGS:
-            break
-        if parts in RULES and end > start + 1:
-            longest = Step(start, end, partial(RULES[parts], layers[start:end]))
-    return longest
+    longest, rule = start + 1, None
+    if type(layers[start]) in FIRST and is_fusing():
+        parts: Parts = ()
+        for end in range(start + 1, len(layers) + 1):
+            parts += _parts(layers[end - 1], recording)
+            if parts not in BEGINNINGS:
+                break
+            if end > start + 1 and parts in RULES:
+                longest, rule = end, RULES[parts]
+    return Step(start, longest, layers[start] if rule is None else partial(rule, layers[start:longest]))
 
 
 def _parts(layer: Any, recording: bool) -> Parts:
@@ -78,11 +76,12 @@ def _parts(layer: Any, recording: bool) -> Parts:
 
 
 def _halves(pool: MaxPool) -> bool:
-    """Whether its windows are 2 x 2 pixels side by side; sizes that make no sense are its own call's to refuse."""
-    try:
-        return make_windows("MaxPool", *pool._windows()) == HALVING
-    except (TypeError, ValueError):
-        return False
+    """Whether its windows are 2 x 2 pixels side by side, in one of the usual spellings."""
+    return _is(pool.size, 2) and (pool.stride is None or _is(pool.stride, 2)) and _is(pool.pad, 0)
+
+
+def _is(size: object, pixels: int) -> bool:
+    return type(size) in (int, tuple) and size in (pixels, (pixels, pixels), (pixels,) * 4)
 
 
 # The rules ------------------------------------------------------------------------------------------------------------
