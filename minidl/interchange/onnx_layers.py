@@ -67,7 +67,7 @@ def _shape_behind(layer: Callable[..., Any], x: Value) -> tuple[int, ...]:
 
 
 def _chain(graph: Graph, chain: Chain, x: Value) -> Value:
-    for i, layer in enumerate(chain):
+    for i, layer in enumerate(chain.layers):
         try:
             x = convert(graph, layer, x)
         except Exception as error:

@@ -77,7 +77,7 @@ def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..
     chain = as_chain(model)
     with untouched(model), no_grad(), training_mode(step):
         for i, y in enumerate(layer_by_layer(chain, x)):
-            yield i, chain[i], y.numpy()
+            yield i, chain.layers[i], y.numpy()
 
 
 @contextmanager

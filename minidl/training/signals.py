@@ -92,7 +92,7 @@ def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: 
     with untouched(model), no_grad(), without_dropout(model), training_mode(step):
         seen = [
             _seen(layer, y.numpy())
-            for layer, y in zip(chain, layer_by_layer(chain, Tensor(x, model.backend)), strict=True)
+            for layer, y in zip(chain.layers, layer_by_layer(chain, Tensor(x, model.backend)), strict=True)
         ]
     with untouched(model), training_mode(step):
         outputs = activations(chain, Tensor(x, model.backend, requires_grad=True))
@@ -101,7 +101,7 @@ def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: 
     asked = [gradient.numpy() * n for gradient in gradients[: len(outputs)]]
     layers = [
         LayerSignal(name_of(layer), **figures, gradient=_size(gradient), gradient_magnitudes=magnitudes(gradient))
-        for layer, figures, gradient in zip(chain, seen, asked, strict=True)
+        for layer, figures, gradient in zip(chain.layers, seen, asked, strict=True)
     ]
     parameters = [
         ParameterSignal(name, _size(parameter.numpy()), _size(gradient.numpy()))
