@@ -114,7 +114,7 @@ class _Look:
         try:
             y = layer(*inputs)
         except Exception as error:
-            error.add_note(f"in {name_of(layer)}, given {' and '.join(str(x.shape) for x in inputs)}")
+            error.add_note(f"in {name_of(layer)}, given {' and '.join(str(getattr(x, 'shape', x)) for x in inputs)}")
             raise
         tensors = layer.tensors().values() if isinstance(layer, Layer) else ()
         new = [x for x in tensors if id(x) not in self.seen]

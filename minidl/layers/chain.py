@@ -45,7 +45,7 @@ class Chain(Layer):
 
     def _place(self, step: Step, x: Any) -> str:
         """Where an error is, in words."""
-        names = ", ".join(name_of(layer) for layer in self.layers[step.start : step.end])
+        names = ", ".join(_safe_name_of(layer) for layer in self.layers[step.start : step.end])
         if step.end == step.start + 1:
             return f"in layer {step.start} of the Chain, {names}, given {_describe(x)}"
         return f"in layers {step.start}-{step.end - 1} of the Chain: {names}, given {_describe(x)}"
@@ -149,6 +149,14 @@ def _checked(name: str, layers: Sequence[Callable[..., Any]]) -> list[Callable[.
 
 
 CONTAINERS = (Chain, Parallel, SkipConnection)
+
+
+def _safe_name_of(layer: Callable[..., Any]) -> str:
+    """name_of(), or the class: an error of code(), which a broken layer may have, must not hide the first one."""
+    try:
+        return name_of(layer)
+    except Exception:
+        return type(layer).__name__
 
 
 def _describe(x: object) -> str:

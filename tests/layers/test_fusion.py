@@ -521,6 +521,14 @@ def test_no_layer_is_called_again_after_an_error():
     assert caught.value.__notes__[0].startswith("in layer 5 of the Chain, MaxPool(9), given")
 
 
+def test_a_layer_that_cannot_even_be_named_keeps_its_error():
+    broken = conv()
+    del broken.weight
+    with pytest.raises(AttributeError) as caught:
+        Chain(identity, broken, relu)(images())
+    assert caught.value.__notes__ == ["in layers 1-2 of the Chain: Conv, relu, given a tensor of shape (2, 5, 7, 3)"]
+
+
 def test_what_is_no_error_of_a_layer_passes_as_it_is(monkeypatch):
     monkeypatch.setattr(fusion, "conv2d_batch_norm", raising(KeyboardInterrupt()))
     with no_grad(), pytest.raises(KeyboardInterrupt) as caught:
