@@ -48,7 +48,7 @@ from minidl.layers import (
     trainmode,
 )
 from minidl.layers.moving import cpu, gpu
-from minidl.modes import no_grad, training_mode
+from minidl.modes import no_grad, training_mode, unfused
 from minidl.ops.threads import set_threads
 from minidl.randomness import seed
 from minidl.tensor import Tensor, grad
@@ -61,5 +61,5 @@ __all__ = [
     "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "flatten", "freeze",
     "from_dlpack", "gelu", "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu", "seed",
     "set_threads", "sigmoid", "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode", "trainmode",
-    "use_backend",
+    "unfused", "use_backend",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ class TrainingStep:
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _training_step: ContextVar[TrainingStep | None] = ContextVar("training_step", default=None)
+_fusing: ContextVar[bool] = ContextVar("fusing", default=True)
 
 
 @contextmanager
@@ -64,6 +65,21 @@ def evaluation_mode() -> Iterator[None]:
     """`with evaluation_mode():` switches training behaviour off inside a training step."""
     with _switched(_training_step, None):
         yield
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """`with unfused():` every layer is called by itself, and its activation after it; see minidl/layers/fusion.py.
+
+    For readers and debuggers: an error names one layer, and a graph shows every function. It is slower.
+    """
+    with _switched(_fusing, False):
+        yield
+
+
+def is_fusing() -> bool:
+    """Whether layers that follow each other may be computed together now."""
+    return _fusing.get()
 
 
 def is_recording() -> bool:

@@ -21,6 +21,7 @@ from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_sc
 from minidl.data import Cutout, DataLoader, RandomCrop, RandomFlip, label_smoothing, load_data, onehotbatch, to_float
 from minidl.functions import softmax
 from minidl.layers import Chain
+from minidl.layers.layer import is_plain
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.randomness import seed
 from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
@@ -173,7 +174,14 @@ def say(console: Console, style: str | None = None) -> Callable[[str], None]:
 
 def loss_for(model: Chain) -> Loss:
     """Cross-entropy in the form that fits the end of the network: probabilities, or scores."""
-    return crossentropy if model[-1] is softmax else logitcrossentropy
+    return crossentropy if ends_in_softmax(model) else logitcrossentropy
+
+
+def ends_in_softmax(model: object) -> bool:
+    """Whether a network gives probabilities: its last layer is softmax, or has it as its activation."""
+    if is_plain(model, Chain):
+        return bool(model.layers) and ends_in_softmax(model.layers[-1])
+    return model is softmax or getattr(model, "activation", None) is softmax
 
 
 def _prepare(settings: Settings, train_data: Any, test_data: Any) -> Training:

@@ -35,4 +35,5 @@ class Dense(Layer):
         return self.activation(dense(x, self.weight, self.bias))
 
     def code(self) -> str:
-        return f"Dense({arguments(*self.weight.shape, self.activation, bias=(self.bias is not None, True))})"
+        inside = arguments(*self.weight.shape, self.activation, bias=(self.bias is not None, True))
+        return f"{type(self).__name__}({inside})"

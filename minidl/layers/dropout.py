@@ -29,4 +29,4 @@ class Dropout(Layer):
         return dropout(x, self.rate, (current_seed(), *step.next_mask()))
 
     def code(self) -> str:
-        return f"Dropout({arguments(self.rate, active=(self.active, None))})"
+        return f"{type(self).__name__}({arguments(self.rate, active=(self.active, None))})"

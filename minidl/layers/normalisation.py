@@ -1,14 +1,12 @@
 """Layers that keep the signal at a healthy size."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 import numpy
 
 from minidl.backend import Array
 from minidl.layers.layer import Layer, arguments
-from minidl.modes import training_step
+from minidl.modes import is_fusing, training_step
 from minidl.operands import operands
 from minidl.ops.batch_norm.op import batch_norm, normalise
 from minidl.ops.elementwise import identity
@@ -57,18 +55,12 @@ class BatchNorm(Layer):
     def __call__(self, x: Operand) -> Tensor:
         return self._compute(self.activation, x)
 
-    def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
-        """How many of the layers that follow can be computed at one go with this one, and the function that does."""
-        if self.activation is identity and following and following[0] is relu:
-            return 1, partial(self._compute, relu)
-        return 0, self
-
     def _compute(self, activation: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
         (x,) = operands("BatchNorm", x)
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"BatchNorm: expected x (..., {channels}), got {x.shape}")
-        with_relu = activation is relu
+        with_relu = activation is relu and is_fusing()
         if not self.uses_batch:
             factor = self.scale / (self.variance + self.eps).sqrt()
             y = normalise(x, self.mean, factor, self.shift, with_relu)
@@ -91,7 +83,7 @@ class BatchNorm(Layer):
             *self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1),
             unbiased=(self.unbiased, True), active=(self.active, None),
         )  # fmt: skip
-        return f"BatchNorm({inside})"
+        return f"{type(self).__name__}({inside})"
 
 
 class GroupNorm(Layer):
@@ -119,7 +111,9 @@ class GroupNorm(Layer):
         return self.activation(normal * self.scale + self.shift)
 
     def code(self) -> str:
-        return f"GroupNorm({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+        return (
+            f"{type(self).__name__}({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+        )
 
 
 class LayerNorm(Layer):
@@ -149,7 +143,7 @@ class LayerNorm(Layer):
     def code(self) -> str:
         sizes = self.scale.shape
         size = sizes[0] if len(sizes) == 1 else sizes
-        return f"LayerNorm({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
+        return f"{type(self).__name__}({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
 
 
 def _scale_and_shift(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -41,7 +41,7 @@ class Upsample(Layer):
         return matmul(columns, taller).reshape(n, h * self.scale, w * self.scale, c)
 
     def code(self) -> str:
-        return f"Upsample({arguments(self.scale, mode=(self.mode, 'nearest'))})"
+        return f"{type(self).__name__}({arguments(self.scale, mode=(self.mode, 'nearest'))})"
 
 
 def repeated(x: Tensor, high: int, wide: int) -> Tensor:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy
 
 from minidl.backend import get_backend
-from minidl.layers.chain import Chain
+from minidl.layers.chain import Chain, as_chain, layer_by_layer
+from minidl.layers.dropout import Dropout
 from minidl.layers.layer import Layer, name_of
 from minidl.modes import no_grad, training_mode
 from minidl.optimisers import Optimiser
@@ -48,16 +49,19 @@ def explain_dead_signal(model: Chain, x: Any, step: int = 0) -> str | None:
     """Name the first layer whose signal has died, and what to change; None when the signal arrives.
 
     x is a batch of at least two inputs (n, ...). The signal is how much the numbers differ from image to image: the
-    standard deviation over the batch, averaged over everything else.
+    standard deviation over the batch, averaged over everything else. Dropout is left out: masks differ, too.
     """
     at_start = signal_of(get_backend("cpu").asarray(x))
-    for i, layer, y in _outputs(model, x, step):
-        if signal_of(y) < DEAD * at_start and isinstance(layer, Layer):
-            return (
-                f"{died(i, name_of(layer), signal_of(y) / at_start)}. Put a BatchNorm behind each convolution, or draw "
-                f"the weights with init=he_normal"
-            )
-    return None
+    with without_dropout(model):
+        signals = ((i, layer, signal_of(y)) for i, layer, y in _outputs(model, x, step))
+        dead = next((one for one in signals if one[2] < DEAD * at_start and isinstance(one[1], Layer)), None)
+    if dead is None:
+        return None
+    i, layer, signal = dead
+    return (
+        f"{died(i, name_of(layer), signal / at_start)}. Put a BatchNorm behind each convolution, or draw the weights "
+        f"with init=he_normal"
+    )
 
 
 def died(i: int, name: str, share: float) -> str:
@@ -70,10 +74,23 @@ def died(i: int, name: str, share: float) -> str:
 
 def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..., Any], numpy.ndarray[Any, Any]]]:
     """Each layer of the chain with its output, as in training step `step`. Looking leaves no trace in the network."""
+    chain = as_chain(model)
     with untouched(model), no_grad(), training_mode(step):
-        for i, layer in enumerate(model):
-            x = model[i : i + 1](x)
-            yield i, layer, x.numpy()
+        for i, y in enumerate(layer_by_layer(chain, x)):
+            yield i, chain.layers[i], y.numpy()
+
+
+@contextmanager
+def without_dropout(model: Layer) -> Iterator[None]:
+    """A block in which dropout inside lets everything pass."""
+    before = [(layer, layer.active) for layer in model.layers_inside() if isinstance(layer, Dropout)]
+    try:
+        for layer, _ in before:
+            layer.active = False
+        yield
+    finally:
+        for layer, active in before:
+            layer.active = active
 
 
 @contextmanager

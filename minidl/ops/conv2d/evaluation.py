@@ -30,8 +30,8 @@ def conv2d_batch_norm(
     """
     if is_recording():
         raise RuntimeError("conv2d_batch_norm: it has no gradients; call it inside no_grad()")
-    mean, variance, scale, shift = operands("batch_norm", *statistics, scale, shift)
     x, weight, bias, windows = _checked("conv2d", x, weight, bias, stride, pad, dilation, groups)
+    x, mean, variance, scale, shift = operands("batch_norm", x, *statistics, scale, shift)
     filters = weight.shape[3]
     if any(numbers.shape != (filters,) for numbers in (mean, variance, scale, shift)):
         raise ValueError(f"batch_norm: expected mean, variance, scale and shift ({filters},), "
