@@ -14,6 +14,8 @@ from minidl.backend import Array
 from minidl.optimiser_base import GradientRule, Group, Optimiser, above_0, at_least_0
 from minidl.tensor import Tensor
 
+__all__ = ["ClipGlobalNorm", "ClipGrad", "ClipNorm", "GradientRule", "OptimiserChain", "WeightDecay"]
+
 
 class WeightDecay(GradientRule):
     """gradient + decay * parameter, so that weights which nothing holds shrink (Krogh and Hertz 1991)."""
@@ -68,7 +70,9 @@ class ClipGlobalNorm(GradientRule):
 
 def _of_the_optimiser(name: str) -> Any:
     return property(
-        lambda chain: getattr(chain.optimiser, name), lambda chain, value: setattr(chain.optimiser, name, value)
+        lambda chain: getattr(chain.optimiser, name),
+        lambda chain, value: setattr(chain.optimiser, name, value),
+        doc=f"The optimiser's {name}.",
     )
 
 

@@ -13,6 +13,8 @@ from minidl.ops.optimiser_steps import op as steps
 from minidl.optimiser_base import GradientRule, Group, Optimiser, at_least_0
 from minidl.tensor import Tensor
 
+__all__ = ["Adam", "AdamW", "Descent", "Group", "Momentum", "Nesterov", "Optimiser", "RMSProp"]
+
 
 def _check_decay(name: str, value: float) -> None:
     """What is left of an average after a step; from 1 on, it would never fade."""
