@@ -7,7 +7,6 @@ from pathlib import Path
 
 from minidl.keras.callbacks.callback import Callback, Logs
 from minidl.keras.callbacks.monitor import MonitorCallback
-from minidl.training.checkpoint import checkpoint_memory, whole_number
 
 
 class _SaveEvery:
@@ -150,8 +149,7 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         if self._path.exists():
-            self._epoch = whole_number(f"number of epochs in {self._path}", checkpoint_memory(self._path).get("epoch"))
-            self.model.load_state(self._path)
+            self._epoch = self.model.load_state(self._path)["epoch"]
             self.model._initial_epoch = self._epoch
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

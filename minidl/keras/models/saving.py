@@ -247,7 +247,8 @@ def _check_progress(path: str | Path, memory: Mapping[str, Any]) -> None:
     if not isinstance(progress["learning_rate"], float | None):
         raise ValueError(f"{path}: expected a learning rate, got {progress['learning_rate']!r}")
     at_least_0(f"{path}: expected a learning rate", progress["learning_rate"] or 0.0)
-    whole_number(f"number of epochs in {path}", progress["epochs_seen"])
+    for count in (progress["epochs_seen"], memory.get("epoch", 0)):
+        whole_number(f"number of epochs in {path}", count)
 
 
 def _set_progress(model: Model, progress: Mapping[str, Any]) -> None:
