@@ -152,8 +152,9 @@ class Optimiser:
 
     def updates(self, name: str) -> int:
         """How many updates a parameter has had. Memories that came without a count are as old as the training."""
-        remembered = any(name in arrays for arrays in self.state.values())
-        return self.counts.get(name, self.steps if remembered else 0)
+        if name in self.counts:
+            return self.counts[name]
+        return self.steps if any(name in arrays for arrays in self.state.values()) else 0
 
     def check_groups(self, params: Mapping[str, Tensor]) -> None:
         """ValueError for a pattern that fits no parameter, now or before, and a weight decay that takes no place."""

@@ -87,7 +87,7 @@ class RunFolder:
                              f"config.json has been changed")  # fmt: skip
         try:
             position = Position(**memory["position"] | {"totals": Totals(**memory["position"]["totals"])})
-            for count in (position.epoch, position.batch, position.totals.samples, position.totals.correct):
+            for count in (position.epoch, position.batch):
                 whole_number("count", count)
         except (TypeError, LookupError, ValueError):  # something is missing, unknown, or no count
             raise ValueError(f"{path}: expected where training stood, got {memory['position']!r}") from None

@@ -435,7 +435,7 @@ def test_a_resumed_run_with_rules_and_groups_is_bit_identical(tmp_path, make):
 
 @pytest.mark.parametrize(
     "position",
-    [None, {}, {"epoch": "x"}, {"totals": {"samples": "x"}}, {"epoch": -1}, {"epoch": True}, {"era": 1}],
+    [None, {}, {"epoch": "x"}, {"totals": {"colour": 1}}, {"epoch": -1}, {"epoch": True}, {"era": 1}],
     ids=str,
 )
 def test_a_position_that_is_none_changes_nothing(tmp_path, position):
