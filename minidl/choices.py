@@ -40,12 +40,12 @@ def suited(name: str, **given: float | None) -> Rates:
 
 
 def parse_groups(text: str) -> list[Group]:
-    """The groups in "*.bias:rate_factor=2,weight_decay=0 *.scale,*.shift:weight_decay=0".
+    """The groups in "*.bias:rate_factor=2,weight_decay=0; *.scale,*.shift:weight_decay=0".
 
-    Spaces stand between groups, commas between patterns and between settings. ValueError for anything else.
+    ValueError for anything else.
     """
     groups = []
-    for part in text.split():
+    for part in text.replace(" ", "").split(";"):
         patterns, _, settings = part.partition(":")
         try:
             numbers = {name: float(value) for name, value in (setting.split("=") for setting in settings.split(","))}
@@ -54,8 +54,6 @@ def parse_groups(text: str) -> list[Group]:
             raise ValueError(
                 f"groups: expected '*.bias:rate_factor=2,weight_decay=0' or the like, got {part!r}: {error}"
             ) from None
-    if not groups:
-        raise ValueError("groups: expected '*.bias:rate_factor=2,weight_decay=0' or the like, got nothing")
     return groups
 
 

@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--groups",
         metavar="GROUPS",
-        help="rates of some parameters, by name: '*.bias:rate_factor=2,weight_decay=0 *.scale,*.shift:weight_decay=0'",
+        help="rates of some parameters, by name: '*.bias:rate_factor=2,weight_decay=0; *.scale,*.shift:weight_decay=0'",
     )
     train.add_argument(
         "--schedule",

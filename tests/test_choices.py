@@ -78,7 +78,7 @@ def test_rules_are_made_only_where_they_are_needed():
     [
         ("*.bias:rate_factor=64", [(("*.bias",), 64, None)]),
         ("*.bias:rate_factor=64,weight_decay=0", [(("*.bias",), 64, 0)]),
-        ("*.scale,*.shift:weight_decay=0  layers.0.*:rate_factor=1e-1", [
+        ("*.scale,*.shift:weight_decay=0;  layers.0.*:rate_factor=1e-1", [
             (("*.scale", "*.shift"), 1, 0), (("layers.0.*",), 0.1, None),
         ]),
     ],
@@ -89,7 +89,8 @@ def test_groups_as_they_are_typed(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "*.bias", "*.bias:", ":rate_factor=2", "*.bias,:rate_factor=2", "*.bias:rate=2", "*.bias:rate_factor=x",
+    ["", " ", ";", "*.bias:rate_factor=2;",
+     "*.bias", "*.bias:", ":rate_factor=2", "*.bias,:rate_factor=2", "*.bias:rate=2", "*.bias:rate_factor=x",
      "*.bias:rate_factor=-1", "*.bias:weight_decay=nan", "*.bias:weight_decay=inf", "*.bias:rate_factor=2,"],
 )  # fmt: skip
 def test_groups_that_make_no_sense(text):
