@@ -83,8 +83,8 @@ class OptimiserChain(Optimiser):
     all but the rules is the optimiser's. TypeError when anything else stands among the parts.
     """
 
-    learning_rate, steps, state, counts, groups, _owners = map(
-        _of_the_optimiser, ("learning_rate", "steps", "state", "counts", "groups", "_owners")
+    learning_rate, steps, state, counts, groups = map(
+        _of_the_optimiser, ("learning_rate", "steps", "state", "counts", "groups")
     )
 
     def __init__(self, *parts: GradientRule | Optimiser) -> None:
@@ -111,6 +111,9 @@ class OptimiserChain(Optimiser):
     def check_groups(self, params: Mapping[str, Tensor]) -> None:
         with self._with_all_rules() as optimiser:
             optimiser.check_groups(params)
+
+    def restore(self, steps: int, counts: dict[str, int], state: dict[str, dict[str, Array]]) -> None:
+        self.optimiser.restore(steps, counts, state)
 
     def description(self) -> dict[str, Any]:
         with self._with_all_rules() as optimiser:

@@ -134,6 +134,8 @@ class Adam(Optimiser):
         groups: Sequence[Group] = (),
     ) -> None:
         super().__init__(learning_rate, rules=rules, groups=groups)
+        if len(betas) != 2:
+            raise ValueError(f"{type(self).__name__}: expected two betas, got {betas}")
         for beta in betas:
             _check_decay("beta", beta)
         self.betas, self.eps = betas, at_least_0(f"{type(self).__name__}: expected an eps", eps)

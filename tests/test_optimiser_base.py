@@ -369,6 +369,13 @@ def test_rules_and_groups_are_lists_of_such(make, options):
         make(**options)
 
 
+@pytest.mark.parametrize("make", [Adam, AdamW])
+@pytest.mark.parametrize("betas", [(), (0.9,), (0.9, 0.99, 0.999)])
+def test_there_are_two_betas(make, betas):
+    with pytest.raises(ValueError, match=f"{make.__name__}: expected two betas, got"):
+        make(betas=betas)
+
+
 @pytest.mark.parametrize("patterns", [(), ("",), (3,)])
 def test_a_group_has_patterns(patterns):
     with pytest.raises(ValueError, match="Group: expected patterns of names"):

@@ -47,8 +47,8 @@ def save_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
 def load_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None = None) -> dict[str, Any]:
     """Put a checkpoint back into `model` and, if given, `optimiser`; returns the `memory` saved with it.
 
-    FileNotFoundError for a missing file, ValueError for one that is damaged, foreign or of another network; then
-    nothing has been changed.
+    FileNotFoundError for a missing file, ValueError for one that is damaged, foreign, of another network or of another
+    optimiser, with other rules, groups or memories; then nothing has been changed.
     """
     with _opened(path) as (file, header):
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
