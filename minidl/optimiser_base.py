@@ -197,11 +197,9 @@ class Optimiser:
         for name, parameter in params.items():
             stand_ins[name].grad = parameter.grad
         for rule in self.rules:
-            chosen: dict[GradientRule, dict[str, Tensor]] = {}
-            for name, stand_in in stand_ins.items():
-                chosen.setdefault(rule.in_group(self._group_of(name)), {})[name] = stand_in
-            for one, some in chosen.items():
-                one.apply(some)
+            by_group = [(rule.in_group(self._group_of(name)), name) for name in stand_ins]
+            for one in {id(one): one for one, _ in by_group}.values():
+                one.apply({name: stand_ins[name] for other, name in by_group if other is one})
         return {name: stand_in.grad for name, stand_in in stand_ins.items() if stand_in.grad is not None}
 
     def _move(self, params: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> None:

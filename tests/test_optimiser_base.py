@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -180,6 +181,23 @@ def test_rules_leave_the_gradients_of_the_caller_alone():
     gradient = parameters["x"].grad = Tensor(np.full((2, 3), 100.0))
     Descent(rules=[ClipNorm(1), WeightDecay(0.1)]).step(parameters)
     np.testing.assert_array_equal(gradient.numpy(), 100)
+
+
+@dataclass
+class Halved(GradientRule):
+    """What a new rule needs; it compares by its settings, so it has no hash."""
+
+    share: float = 0.5
+
+    def change(self, gradient, parameter):
+        return gradient * self.share
+
+
+def test_a_new_rule_defines_change():
+    x = Tensor(np.zeros(2), requires_grad=True)
+    x.grad = Tensor(np.ones(2))
+    Descent(1.0, rules=[Halved(), Halved()]).step({"x": x})
+    np.testing.assert_array_equal(x.numpy(), -0.25)
 
 
 class Broken(GradientRule):
