@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--weight-decay", type=float, metavar="X", help="how strongly weights shrink (0; adamw: 0.01)")
     train.add_argument("--clip-norm", type=float, metavar="X", help="shorten gradients whose norm is above X")
     train.add_argument(
+        "--groups",
+        metavar="GROUPS",
+        help="rates of some parameters, by name: '*.bias:rate_factor=2,weight_decay=0; *.scale,*.shift:weight_decay=0'",
+    )
+    train.add_argument(
         "--schedule",
         choices=SCHEDULES,
         help="of the learning rate; step: a tenth from half-way on, a hundredth from three quarters on (cosine)",

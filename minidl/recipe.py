@@ -17,7 +17,7 @@ from rich.console import Console
 import minidl
 from minidl import models
 from minidl.backend import get_backend, use_backend
-from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_schedule, suited
+from minidl.choices import OPTIMISERS, SCHEDULES, Rates, UsageError, make_optimiser, make_schedule, parse_groups, suited
 from minidl.data import Cutout, DataLoader, RandomCrop, RandomFlip, label_smoothing, load_data, onehotbatch, to_float
 from minidl.functions import softmax
 from minidl.layers import Chain
@@ -64,6 +64,7 @@ class Settings:
     optimiser: str = "momentum"
     clip_norm: float | None = None
     warmup: int | None = None
+    groups: str | None = None  # of parameters, with rates of their own: see parse_groups()
     weights: str | None = None  # a checkpoint, or a run folder with one, whose weights this run starts from
 
     def __post_init__(self) -> None:
@@ -100,7 +101,9 @@ class Settings:
             raise ValueError(f"momentum is for the optimisers momentum and nesterov; {self.optimiser} has none to set")
         if self.warmup is not None and self.schedule == "one-cycle":
             raise ValueError("warmup is for the other schedules; one-cycle has a rise of its own")
-        get_backend(self.backend)  # for its checks
+        if self.groups is not None:
+            parse_groups(self.groups)  # for its checks
+        get_backend(self.backend)
 
     @property
     def rates(self) -> Rates:
@@ -187,7 +190,12 @@ def ends_in_softmax(model: object) -> bool:
 def _prepare(settings: Settings, train_data: Any, test_data: Any) -> Training:
     """Everything that takes part, as it is before the first step."""
     model, batches = build(settings), _batches(train_data, settings, training=True)
-    optimiser = make_optimiser(settings.optimiser, settings.rates, settings.clip_norm)
+    groups = parse_groups(settings.groups) if settings.groups else []
+    optimiser = make_optimiser(settings.optimiser, settings.rates, settings.clip_norm, groups)
+    try:
+        optimiser.check_groups(model.params())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     steps = settings.epochs * len(batches)
     schedule = make_schedule(settings.schedule, settings.rates.learning_rate, steps, settings.warmup)
     validation = _batches(test_data, settings, training=False)

@@ -271,6 +271,7 @@ class InterruptOnce(ProgressDisplay):
 RECIPE = {
     "optimiser": "adam", "learning_rate": 0.002, "weight_decay": 0.01, "clip_norm": 0.5, "schedule": "step",
     "warmup": 3, "cutout": 4, "label_smoothing": 0.1,
+    "groups": "*.bias,*.shift:weight_decay=0; layers.1.*:rate_factor=2",
 }  # fmt: skip
 
 

@@ -41,6 +41,11 @@ WRONG = [
     (["train", "tiny", "--clip-norm", "inf"], "expected clip_norm to be finite, got inf"),
     (["train", "tiny", "--learning-rate", "inf"], "expected learning_rate to be finite, got inf"),
     (["train", "tiny", "--out", ""], "got an empty text for --out"),
+    (["train", "tiny", "--groups", "*.bias:rate_factor=-2"], "Group: expected a rate_factor of 0 or more, got -2.0"),
+    (
+        ["train", "tiny", "--data", "digits", "--groups", "*.bais:rate_factor=2"],
+        "the group '*.bais' fits none of 8 param",
+    ),
     (["export", "nope", "--format", "keras", "--out", "m.weights.h5"], "is neither a run folder nor a model"),
     (["train", "tiny", "--seed", "-1"], "expected seed of at least 0, got -1"),
     (["train", "tiny", "--epochs", "0"], "expected epochs of at least 1, got 0"),

@@ -16,8 +16,9 @@ PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl
 READING_ORDER = [
     "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.dlpack",
     "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples",
-    "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules",
-    "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.models.", "minidl.data.", "minidl.keras.",
+    "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimiser_base", "minidl.gradient_rules",
+    "minidl.optimisers", "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.models.",
+    "minidl.data.", "minidl.keras.",
     "minidl.", "minidl.explain.", "minidl.displays", "minidl.exercises.", "minidl.commands", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from minidl.layers.layer import Layer
-from minidl.optimisers import Optimiser
+from minidl.optimiser_base import Optimiser
 from minidl.randomness import current_seed
-from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint
+from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint, whole_number
 from minidl.training.loop import Position, Totals
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -85,9 +85,14 @@ class RunFolder:
         if memory.get("seed", current_seed()) != current_seed():
             raise ValueError(f"{self.path}: the checkpoint is of seed {memory['seed']}, not {current_seed()}: "
                              f"config.json has been changed")  # fmt: skip
+        try:
+            position = Position(**memory["position"] | {"totals": Totals(**memory["position"]["totals"])})
+            for count in (position.epoch, position.batch):
+                whole_number("count", count)
+        except (TypeError, LookupError, ValueError):  # something is missing, unknown, or no count
+            raise ValueError(f"{path}: expected where training stood, got {memory['position']!r}") from None
         load_checkpoint(path, model, optimiser)
-        position = memory["position"]
-        return Position(**position | {"totals": Totals(**position["totals"])})
+        return position
 
     def has_checkpoint(self) -> bool:
         return (self.path / CHECKPOINT).is_file()
