@@ -6,7 +6,7 @@ OptimiserChain(ClipNorm(1.0), WeightDecay(5e-4), Adam())     # from left to righ
 from collections.abc import Mapping
 from typing import Any
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.optimisers import Optimiser
 from minidl.tensor import Tensor
 
@@ -31,6 +31,7 @@ class WeightDecay(GradientRule):
     def __init__(self, decay: float) -> None:
         self.decay = _at_least_0("WeightDecay: expected a decay", decay)
 
+    @ieee
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient + self.decay * parameter
 
@@ -51,6 +52,7 @@ class ClipNorm(GradientRule):
     def __init__(self, limit: float) -> None:
         self.limit = _above_0("ClipNorm", limit)
 
+    @ieee
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient * _shortening([gradient], self.limit)
 
@@ -64,6 +66,7 @@ class ClipGlobalNorm(GradientRule):
     def __init__(self, limit: float) -> None:
         self.limit = _above_0("ClipGlobalNorm", limit)
 
+    @ieee
     def apply(self, params: Mapping[str, Tensor]) -> None:
         moving = [parameter for parameter in params.values() if parameter.grad is not None]
         gradients = [parameter.grad.array for parameter in moving if parameter.grad is not None]
@@ -119,6 +122,7 @@ class OptimiserChain(Optimiser):
         self.optimiser.state = state
 
 
+@ieee
 def _shortening(gradients: list[Array], limit: float) -> Any:
     """The factor that brings the norm of all numbers down to `limit`; 1 when it is there. On a GPU it stays there."""
     squares = sum((gradient.astype("float64") ** 2).sum() for gradient in gradients)

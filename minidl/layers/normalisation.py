@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.layers.layer import Layer, arguments
 from minidl.modes import training_step
 from minidl.operands import operands
@@ -63,6 +63,7 @@ class BatchNorm(Layer):
             return 1, partial(self._compute, relu)
         return 0, self
 
+    @ieee
     def _compute(self, activation: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
         (x,) = operands("BatchNorm", x)
         channels = self.scale.shape[0]
@@ -80,6 +81,7 @@ class BatchNorm(Layer):
             self._follow(self.variance, variance * (count / (count - 1)) if self.unbiased else variance)
         return y if with_relu else activation(y)
 
+    @ieee
     def _follow(self, running: Tensor, batch: Array) -> None:
         """What is not finite is not followed: training refuses such a batch, and the averages must outlive it."""
         xp, batch = running.backend.xp, batch.astype(running.dtype, copy=False)

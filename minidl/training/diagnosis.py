@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from minidl.backend import get_backend
+from minidl.backend import get_backend, ieee
 from minidl.layers.chain import Chain
 from minidl.layers.layer import Layer, name_of
 from minidl.modes import no_grad, training_mode
@@ -88,6 +88,7 @@ def untouched(model: Layer) -> Iterator[None]:
                 tensor.array = array
 
 
+@ieee
 def signal_of(y: numpy.ndarray[Any, Any]) -> float:
     """How much the numbers of a batch (n, ...) differ from image to image, on average."""
     return float(y.std(axis=0, dtype=numpy.float64).mean())

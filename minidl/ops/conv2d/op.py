@@ -9,7 +9,7 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.modes import is_recording
 from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias
 from minidl.ops.max_pool2d.op import _scatter
@@ -42,6 +42,7 @@ def conv2d(
     return _forward(*_checked("conv2d", x, weight, bias, stride, pad, dilation, groups), groups)
 
 
+@ieee
 def conv2d_relu(
     x: Operand,
     weight: Operand,
@@ -64,6 +65,7 @@ def conv2d_relu(
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
 
 
+@ieee
 def conv2d_relu_max_pool2d(
     x: Operand,
     weight: Operand,
@@ -129,6 +131,7 @@ def _checked(
     return x, weight, bias, windows
 
 
+@ieee
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows, groups: int) -> Tensor:
     y = x.backend.kernels(__package__).forward(x.array, weight.array, _added_array(bias, weight), windows, groups)
     has_bias = bias is not None
@@ -153,6 +156,7 @@ def _gradients(
     return (dx, dweight) if dbias is None else (dx, dweight, dbias)
 
 
+@ieee
 def _before_relu(dy: Tensor, y: Array) -> tuple[Tensor, Tensor]:
     """(dz, the sums of its rows): what a change of y = relu(z + bias) asks of z and of bias."""
     if is_recording():  # gradients of this gradient are wanted: write it with functions that have them
@@ -162,6 +166,7 @@ def _before_relu(dy: Tensor, y: Array) -> tuple[Tensor, Tensor]:
     return Tensor(dz, dy.backend), Tensor(sums, dy.backend)
 
 
+@ieee
 def conv2d_input_gradient(
     dy: Operand, weight: Operand, x_shape: tuple[int, ...], windows: Windows, groups: int
 ) -> Tensor:
@@ -179,6 +184,7 @@ def conv2d_input_gradient(
     return record(dx, (dy, weight), backward)
 
 
+@ieee
 def conv2d_weight_gradient(
     dy: Operand, x: Operand, weight_shape: tuple[int, ...], windows: Windows, groups: int
 ) -> Tensor:

@@ -6,7 +6,7 @@ gradient and memory has its parameter's shape and dtype. The formulas hold for e
 
 from collections.abc import Sequence
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.tensor import Tensor
 
 Tensors = Sequence[Tensor]
@@ -66,6 +66,7 @@ def adam(
     _update("adam", parameters, gradients, memories, learning_rate, betas, eps, weight_decay, step)
 
 
+@ieee
 def _update(name: str, parameters: Tensors, gradients: Tensors, memories: dict[str, Arrays], *settings: object) -> None:
     for what, arrays in {"gradient": gradients, **memories}.items():
         for parameter, array in zip(parameters, arrays, strict=True):
