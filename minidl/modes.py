@@ -26,6 +26,7 @@ class TrainingStep:
 
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_exact_convolution: ContextVar[bool] = ContextVar("exact_convolution", default=False)
 _training_step: ContextVar[TrainingStep | None] = ContextVar("training_step", default=None)
 
 
@@ -53,6 +54,17 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
+def exact_convolution(on: bool = True) -> Iterator[None]:
+    """`with exact_convolution():` convolutions add up the products of the definition, and nothing else.
+
+    Without it, backend "cpu" computes many of them by Winograd's algorithm, which is faster, but whose errors are those
+    of the largest numbers nearby. Gradients are computed as their convolution was, wherever backward() is called.
+    """
+    with _switched(_exact_convolution, on):
+        yield
+
+
+@contextmanager
 def training_mode(step: int = 0) -> Iterator[None]:
     """`with training_mode(step):` dropout drops, batch norm uses its batch. Masks depend on (seed, step) alone."""
     with _switched(_training_step, TrainingStep(step)):
@@ -69,6 +81,11 @@ def evaluation_mode() -> Iterator[None]:
 def is_recording() -> bool:
     """Whether functions keep their history now."""
     return _recording.get()
+
+
+def is_exact_convolution() -> bool:
+    """Whether convolutions are computed by their definition now."""
+    return _exact_convolution.get()
 
 
 def training_step() -> TrainingStep | None:
