@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -27,6 +27,7 @@ class TrainingStep:
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _exact_convolution: ContextVar[bool] = ContextVar("exact_convolution", default=False)
+_stop_mark: ContextVar[Any] = ContextVar("stop_mark", default=None)
 _training_step: ContextVar[TrainingStep | None] = ContextVar("training_step", default=None)
 
 
@@ -65,6 +66,16 @@ def exact_convolution(on: bool = True) -> Iterator[None]:
 
 
 @contextmanager
+def stopped_by(mark: Any) -> Iterator[None]:
+    """`with stopped_by(mark):` steps on a GPU change nothing once the first number of `mark`, an array there, is not 0.
+
+    So a step can be called off without waiting for the GPU to say whether it has to be.
+    """
+    with _switched(_stop_mark, mark):
+        yield
+
+
+@contextmanager
 def training_mode(step: int = 0) -> Iterator[None]:
     """`with training_mode(step):` dropout drops, batch norm uses its batch. Masks depend on (seed, step) alone."""
     with _switched(_training_step, TrainingStep(step)):
@@ -86,6 +97,11 @@ def is_recording() -> bool:
 def is_exact_convolution() -> bool:
     """Whether convolutions are computed by their definition now."""
     return _exact_convolution.get()
+
+
+def stop_mark() -> Any:
+    """The array of stopped_by(), None outside."""
+    return _stop_mark.get()
 
 
 def training_step() -> TrainingStep | None:

@@ -16,12 +16,13 @@ from minidl.layers.chain import Chain
 from minidl.layers.layer import Layer, name_of
 from minidl.modes import no_grad, training_mode
 from minidl.optimisers import Optimiser
+from minidl.tensor import Tensor
 
 DEAD = 0.01  # a signal this small beside that of the input has died
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss has become nan or infinite."""
+    """A loss or a gradient has become nan or infinite."""
 
 
 def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) -> str:
@@ -37,6 +38,21 @@ def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) 
         if not numpy.isfinite(y).all():
             return start + f"The first layer whose output is not finite is layer {i}, {name_of(layer)}. {remedy}"
     return start + f"Every layer's output is finite: the loss function itself overflows. {remedy}"
+
+
+def explain_gradient(name: str, loss: float | None, learning_rate: float, model: Layer | None = None) -> str:
+    """Say, behind the step, that the gradient of a parameter is not finite, and what to do."""
+    layer = _layer_of(name, model) if isinstance(model, Chain) else ""
+    value = "finite" if loss is None else f"{loss:g}"
+    return (f"the loss is {value}, but the gradient of {name}{layer} is not finite: the first on the way back from the "
+            f"loss. No parameter has been moved. Lower the learning rate (now {learning_rate:g}), or look between that "
+            f"layer and the loss for a function without a slope there, such as sqrt at 0")  # fmt: skip
+
+
+def _layer_of(name: str, model: Chain) -> str:
+    """In brackets, the layer that "layers.4.weight" is in."""
+    parts = name.split(".")
+    return f" (layer {parts[1]}, {name_of(model[int(parts[1])])})" if parts[0] == "layers" else ""
 
 
 def first_broken_parameter(model: Layer) -> str | None:
@@ -70,6 +86,7 @@ def died(i: int, name: str, share: float) -> str:
 
 def _outputs(model: Chain, x: Any, step: int) -> Iterator[tuple[int, Callable[..., Any], numpy.ndarray[Any, Any]]]:
     """Each layer of the chain with its output, as in training step `step`. Looking leaves no trace in the network."""
+    x = x if isinstance(x, Tensor) else Tensor(x, model.backend)
     with untouched(model), no_grad(), training_mode(step):
         for i, layer in enumerate(model):
             x = model[i : i + 1](x)

@@ -11,6 +11,7 @@ from minidl.modes import is_exact_convolution
 from minidl.ops.conv2d import direct, patchwise, reference, winograd, winograd_weight_gradient
 from minidl.ops.conv2d.finish import Finish, make_finish
 from minidl.ops.conv2d.winograd_tiles import Tiles, make_tiles
+from minidl.ops.finite import mark_finite
 from minidl.ops.max_pool2d import cpu as max_pool2d
 from minidl.ops.memory import empty
 from minidl.ops.windows import HALVING, Windows, output_shape
@@ -132,6 +133,8 @@ def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], wind
             other = empty(weight_shape, dy.dtype)
             patchwise.weight_gradient(dy, x, other, windows, groups)
             np.copyto(dweight, other, where=broken)
+        else:
+            mark_finite(dweight)
     elif direct.applies(windows, groups, weight_shape):
         direct.weight_gradient(dy, x, dweight, windows)
     else:

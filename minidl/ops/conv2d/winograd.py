@@ -208,28 +208,26 @@ def _multiply(images, layout, group, tiles, depth, panels, start, step, filters,
 def _transform_back(products, finish, y, choice, tiles, first, last, f_first, f_last, broken):
     """y = AT products A, finished, for these tiles and filters."""
     size, lane, columns = tiles.size, lanes(y), PANELS * 2 * lanes(y)
-    outputs, between = np.empty(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
+    outputs, between = np.zeros(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
     point = products.size // size**2
     for tile in range(first, last):
         output_transform(
             size, products, (tile - first) * columns, size * point, point,
             between, outputs, 0, tiles.step * columns, columns, f_last - f_first,
         )  # fmt: skip
-        if not _are_finite(outputs, tiles.step**2, columns, f_last - f_first):
+        if not _are_finite(outputs, lane):
             broken[tile, f_first // columns] = 1
         _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_last)
 
 
 @compiled
-def _are_finite(numbers, rows, step, count):
-    """Whether so many rows of `count` numbers, rounded up to vectors, are finite: then 0 times their sum is not nan."""
-    signs = zeros(numbers)
-    for f in range(0, count, lanes(numbers)):
-        total = load(numbers, f)
-        for row in range(1, rows):
-            total = total + load(numbers, row * step + f)
-        signs = signs + 0.0 * total
-    return not has_nan(signs)
+def _are_finite(numbers, lane):
+    """Whether all numbers, a multiple of four vectors, are finite: then 0 times their sums is 0, and else nan."""
+    a, b, c, d = zeros(numbers), zeros(numbers), zeros(numbers), zeros(numbers)
+    for first in range(0, numbers.size, 4 * lane):
+        a, b = a + load(numbers, first), b + load(numbers, first + lane)
+        c, d = c + load(numbers, first + 2 * lane), d + load(numbers, first + 3 * lane)
+    return not has_nan(0.0 * (a + b) + 0.0 * (c + d))
 
 
 @compiled

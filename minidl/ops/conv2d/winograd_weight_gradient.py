@@ -47,7 +47,9 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
     )
     if ranges > 1:
         results.sum(axis=0, out=dweight)
-    return _blocks(broken.any(axis=1), height, width, channels, filters)
+        if not np.isfinite(dweight).all():  # finite numbers whose sum is too large, too
+            broken[:] = True
+    return _blocks(broken.max(axis=1) > 0, height, width, channels, filters)
 
 
 def _blocks(broken: NDArray, height: int, width: int, channels: int, filters: int) -> NDArray:
