@@ -105,9 +105,7 @@ def test_a_loss_that_is_not_finite_is_noticed_at_the_end_of_an_epoch():
 
 def test_a_loss_that_is_not_finite_is_noticed_after_some_steps():
     data = DataLoader(digits(LOOK_EVERY), 1, augment=[to_float])
-    with pytest.raises(
-        NotFiniteError, match=r"the loss is (nan|inf)\. The first layer whose output is not finite"
-    ):
+    with pytest.raises(NotFiniteError, match=r"the loss is (nan|inf)\. The first layer whose output is not finite"):
         fit(diverging(), logitcrossentropy, data, Momentum(1e38), 1)
 
 
