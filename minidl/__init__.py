@@ -48,7 +48,7 @@ from minidl.layers import (
     trainmode,
 )
 from minidl.layers.moving import cpu, gpu
-from minidl.modes import no_grad, training_mode, unfused
+from minidl.modes import exact_convolution, no_grad, training_mode, unfused
 from minidl.ops.threads import set_threads
 from minidl.randomness import seed
 from minidl.tensor import Tensor, grad
@@ -58,8 +58,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AdaptiveMaxPool", "AdaptiveMeanPool", "BatchNorm", "Chain", "Conv", "ConvTranspose", "Dense", "Dropout",
     "GlobalMaxPool", "GlobalMeanPool", "GroupNorm", "Layer", "LayerNorm", "MaxPool", "MeanPool", "Parallel", "SamePad",
-    "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "flatten", "freeze",
-    "from_dlpack", "gelu", "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu", "seed",
-    "set_threads", "sigmoid", "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode", "trainmode",
-    "unfused", "use_backend",
+    "SkipConnection", "Tensor", "Upsample", "activations", "check_gradients", "cpu", "elu", "exact_convolution",
+    "flatten", "freeze", "from_dlpack", "gelu", "gpu", "grad", "identity", "leakyrelu", "logsoftmax", "no_grad", "relu",
+    "seed", "set_threads", "sigmoid", "softmax", "softplus", "swish", "tanh", "testmode", "thaw", "training_mode",
+    "trainmode", "unfused", "use_backend",
 ]  # fmt: skip

@@ -21,6 +21,10 @@ import numpy
 ARRAY_LIBRARIES = {"reference": "numpy", "cpu": "numpy", "gpu": "cupy"}
 OLDEST_CARDS = {11: (3, 5), 12: (5, 0), 13: (7, 5)}  # compute capabilities, by CUDA's major version
 
+# A decorator of functions that compute on arrays. There, nan and infinity simply appear, as IEEE 754 has them, without
+# a warning or an error, whatever the caller has said to numpy.seterr().
+ieee = numpy.errstate(all="ignore")
+
 Array = Any  # numpy.ndarray or cupy.ndarray: the same methods on both
 
 _default: ContextVar[str] = ContextVar("default_backend", default="cpu")
@@ -46,12 +50,17 @@ class Backend:
         """`array` on this backend in C order, which every kernel relies on; copied only if it must be."""
         if self.is_host and not isinstance(array, numpy.ndarray) and hasattr(array, "__cuda_array_interface__"):
             array = array.get()  # a CuPy array coming home
-        return self.xp.asarray(array, dtype=dtype, order="C")
+        return self.xp.asarray(array, order="C") if dtype is None else _converted(self.xp, array, dtype)
 
     def synchronise(self) -> None:
         """Wait for queued work to finish; call it before reading a clock."""
         if not self.is_host:
             self.xp.cuda.get_current_stream().synchronize()
+
+
+@ieee
+def _converted(xp: ModuleType, array: Any, dtype: object) -> Array:
+    return xp.asarray(array, dtype=dtype, order="C")
 
 
 @cache

@@ -30,7 +30,9 @@ from minidl.ops.elementwise import (
     sqrt,
     swish,
     tanh,
+    weighted,
     where,
+    xlogy,
 )
 from minidl.ops.max_pool2d.op import max_pool2d, max_pool2d_gather, max_pool2d_scatter
 from minidl.ops.mean_pool2d.op import mean_pool2d, mean_pool2d_gradient
@@ -59,5 +61,5 @@ __all__ = [
     "max_pool2d_scatter", "maximum", "mean", "mean_pool2d", "mean_pool2d_gradient", "min", "minimum", "multiply",
     "negative", "normalise", "power", "relu", "relu_gradient", "reshape", "row_sums", "scatter", "select", "sigmoid",
     "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish", "tanh",
-    "transpose", "var", "where",
+    "transpose", "var", "weighted", "where", "xlogy",
 ]  # fmt: skip

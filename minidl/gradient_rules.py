@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.optimiser_base import GradientRule, Group, Optimiser, above_0, at_least_0
 from minidl.tensor import Tensor
 
@@ -23,6 +23,7 @@ class WeightDecay(GradientRule):
     def __init__(self, decay: float) -> None:
         self.decay = at_least_0("WeightDecay: expected a decay", decay)
 
+    @ieee
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient + self.decay * parameter
 
@@ -46,6 +47,7 @@ class ClipNorm(GradientRule):
     def __init__(self, limit: float) -> None:
         self.limit = above_0("ClipNorm: expected a limit", limit)
 
+    @ieee
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient * _shortening([gradient], self.limit)
 
@@ -59,6 +61,7 @@ class ClipGlobalNorm(GradientRule):
     def __init__(self, limit: float) -> None:
         self.limit = above_0("ClipGlobalNorm: expected a limit", limit)
 
+    @ieee
     def apply(self, params: Mapping[str, Tensor]) -> None:
         moving = [parameter for parameter in params.values() if parameter.grad is not None]
         gradients = [parameter.grad.array for parameter in moving if parameter.grad is not None]
@@ -120,6 +123,7 @@ class OptimiserChain(Optimiser):
             return optimiser.description()
 
 
+@ieee
 def _shortening(gradients: list[Array], limit: float) -> Any:
     """The factor that brings the norm of all numbers down to `limit`; 1 when it is there. On a GPU it stays there."""
     squares = sum((gradient.astype("float64") ** 2).sum() for gradient in gradients)

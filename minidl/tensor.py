@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
 
-from minidl.backend import Array, Backend, default_backend, get_backend
+from minidl.backend import Array, Backend, default_backend, get_backend, ieee
 from minidl.modes import is_recording, recording
 
 
@@ -400,6 +400,7 @@ def _check_unchanged(node: Tensor) -> None:
         )
 
 
+@ieee
 def _gradients(op: str | None, backward: Backward, dy: Tensor, expected: int) -> tuple[Tensor | None, ...]:
     gradients = backward(dy)
     if not isinstance(gradients, tuple) or len(gradients) != expected:

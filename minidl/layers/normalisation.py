@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.layers.layer import Layer, arguments
 from minidl.modes import is_fusing, training_step
 from minidl.operands import operands
@@ -69,12 +69,13 @@ class BatchNorm(Layer):
             y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps, with_relu, least)
             count = x.size // channels
             self._follow(self.mean, mean)
-            self._follow(self.variance, variance * (count / (count - 1)) if self.unbiased else variance)
+            self._follow(self.variance, variance, count / (count - 1) if self.unbiased else 1.0)
         return y if with_relu else activation(y)
 
-    def _follow(self, running: Tensor, batch: Array) -> None:
+    @ieee
+    def _follow(self, running: Tensor, batch: Array, factor: float = 1.0) -> None:
         """What is not finite is not followed: training refuses such a batch, and the averages must outlive it."""
-        xp, batch = running.backend.xp, batch.astype(running.dtype, copy=False)
+        xp, batch = running.backend.xp, batch.astype(running.dtype, copy=False) * factor
         followed = (1 - self.momentum) * running.array + self.momentum * batch
         running.array = xp.where(xp.isfinite(batch), followed, running.array)
 

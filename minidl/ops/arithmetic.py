@@ -2,12 +2,14 @@
 
 import numbers
 
+from minidl.backend import ieee
 from minidl.operands import broadcast_operands, operands
 from minidl.ops.elementwise import exp, log
 from minidl.ops.shaping import sum_to
 from minidl.tensor import Operand, Tensor, attach, record
 
 
+@ieee
 def add(a: Operand, b: Operand) -> Tensor:
     """a + b, with NumPy's broadcasting."""
     a, b = broadcast_operands("add", a, b)
@@ -19,6 +21,7 @@ def add(a: Operand, b: Operand) -> Tensor:
     return record(a.array + b.array, (a, b), backward)
 
 
+@ieee
 def subtract(a: Operand, b: Operand) -> Tensor:
     """a - b, with NumPy's broadcasting."""
     a, b = broadcast_operands("subtract", a, b)
@@ -30,6 +33,7 @@ def subtract(a: Operand, b: Operand) -> Tensor:
     return record(a.array - b.array, (a, b), backward)
 
 
+@ieee
 def multiply(a: Operand, b: Operand) -> Tensor:
     """a * b element by element, with NumPy's broadcasting."""
     a, b = broadcast_operands("multiply", a, b)
@@ -43,6 +47,7 @@ def multiply(a: Operand, b: Operand) -> Tensor:
     return record(a.array * b.array, (a, b), backward)
 
 
+@ieee
 def divide(a: Operand, b: Operand) -> Tensor:
     """a / b element by element, with NumPy's broadcasting."""
     a, b = broadcast_operands("divide", a, b)
@@ -56,6 +61,7 @@ def divide(a: Operand, b: Operand) -> Tensor:
     return record(a.array / b.array, (a, b), backward)
 
 
+@ieee
 def negative(x: Operand) -> Tensor:
     """-x"""
     (x,) = operands("negative", x)
@@ -74,6 +80,7 @@ def power(x: Operand, exponent: Operand) -> Tensor:
     return exp(exponent * log(x))
 
 
+@ieee
 def _power_of_number(x: Operand, exponent: float) -> Tensor:
     (x,) = operands("power", x)
 
@@ -85,6 +92,7 @@ def _power_of_number(x: Operand, exponent: float) -> Tensor:
     return record(x.array**exponent, (x,), backward, name="power")
 
 
+@ieee
 def matmul(a: Operand, b: Operand) -> Tensor:
     """The matrix product a (..., m, k) @ b (..., k, n) -> (..., m, n); leading axes broadcast. One axis: a vector."""
     a, b = operands("matmul", a, b)

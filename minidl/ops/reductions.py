@@ -2,12 +2,14 @@
 
 import math
 
+from minidl.backend import ieee
 from minidl.operands import operands
 from minidl.ops.elementwise import select
 from minidl.ops.shaping import broadcast_to, checked_axes
 from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 
+@ieee
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Add up x over `axis` (one, several, or all when None); with keepdims=True these axes stay, of size 1."""
     (x,) = operands("sum", x)
@@ -39,6 +41,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return mean(distance * distance, axes, keepdims)
 
 
+@ieee
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest number along `axis`; equal ones share the gradient. ValueError when there is none."""
     (x,) = operands("max", x)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 
-from minidl.backend import Backend
+from minidl.backend import Backend, ieee
 from minidl.modes import is_recording
 from minidl.operands import is_whole_number, operands, shapes_of
 from minidl.tensor import Axis, Operand, Tensor, attach, record
@@ -81,6 +81,7 @@ def broadcast_to(x: Operand, shape: Shape) -> Tensor:
     return record(x.backend.xp.broadcast_to(x.array, shape).copy(), (x,), backward)
 
 
+@ieee
 def sum_to(x: Operand, shape: Shape) -> Tensor:
     """Add up x over the axes that broadcasting from `shape` added or stretched: the transpose of broadcast_to."""
     (x,) = operands("sum_to", x)
@@ -110,6 +111,7 @@ def getitem(x: Operand, key: Any) -> Tensor:
     return record(x.array[key].copy(), (x,), backward)
 
 
+@ieee
 def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
     """Zeros of `shape` with x added at [key], repeated places adding up: the transpose of indexing."""
     (x,) = operands("scatter", x)
@@ -153,6 +155,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     return concatenate([x.reshape(*x.shape[:axis], 1, *x.shape[axis:]) for x in tensors], axis)
 
 
+@ieee
 def _setitem(x: Tensor, key: Any, value: Operand) -> None:
     """x[key] = value, in place: for data and for parameters between steps, never inside a recorded computation."""
     if x.requires_grad and is_recording():

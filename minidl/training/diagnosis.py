@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from minidl.backend import get_backend
+from minidl.backend import get_backend, ieee
 from minidl.layers.chain import Chain, as_chain, layer_by_layer
 from minidl.layers.dropout import Dropout
 from minidl.layers.layer import Layer, name_of
@@ -22,7 +22,7 @@ DEAD = 0.01  # a signal this small beside that of the input has died
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss has become nan or infinite."""
+    """A loss or a gradient has become nan or infinite."""
 
 
 def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) -> str:
@@ -38,6 +38,21 @@ def explain_not_finite(model: Chain, x: Any, loss: float, optimiser: Optimiser) 
         if not numpy.isfinite(y).all():
             return start + f"The first layer whose output is not finite is layer {i}, {name_of(layer)}. {remedy}"
     return start + f"Every layer's output is finite: the loss function itself overflows. {remedy}"
+
+
+def explain_gradient(name: str, loss: float | None, learning_rate: float, model: Layer | None = None) -> str:
+    """Say, behind the step, that the gradient of a parameter is not finite, and what to do."""
+    layer = _layer_of(name, model) if isinstance(model, Chain) else ""
+    value = "finite" if loss is None else f"{loss:g}"
+    return (f"the loss is {value}, but the gradient of {name}{layer} is not finite: the first on the way back from the "
+            f"loss. No parameter has been moved. Lower the learning rate (now {learning_rate:g}), or look between that "
+            f"layer and the loss for a function without a slope there, such as sqrt at 0")  # fmt: skip
+
+
+def _layer_of(name: str, model: Chain) -> str:
+    """In brackets, the layer that "layers.4.weight" is in."""
+    parts = name.split(".")
+    return f" (layer {parts[1]}, {name_of(model[int(parts[1])])})" if parts[0] == "layers" else ""
 
 
 def first_broken_parameter(model: Layer) -> str | None:
@@ -105,6 +120,7 @@ def untouched(model: Layer) -> Iterator[None]:
                 tensor.array = array
 
 
+@ieee
 def signal_of(y: numpy.ndarray[Any, Any]) -> float:
     """How much the numbers of a batch (n, ...) differ from image to image, on average."""
     return float(y.std(axis=0, dtype=numpy.float64).mean())

@@ -98,6 +98,10 @@ def optimiser_steps(backend):
         step(parameters, gradients, *remembered, *settings)
         yield from (x.numpy() for x in parameters)
         yield from (get_backend("cpu").asarray(array) for arrays in remembered for array in arrays)
+    gradients = [Tensor(np.full(shape, number, np.float32), backend) for shape in shapes for number in (1, np.nan)]
+    found = get_backend(backend).xp.zeros(2, "int32")
+    steps.find_not_finite(gradients, found, 3)
+    yield np.array(found.tolist())
 
 
 def normalised(backend):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from minidl.backend import ieee
 from minidl.keras.losses.functions import EPSILON
 from minidl.keras.losses.pairs import same_rank
 from minidl.keras.metrics.metric import Metric, host_arrays
@@ -41,6 +42,7 @@ class _Confusion(Metric):
     def reset_state(self) -> None:
         self.counts = {kind: numpy.zeros(len(self.thresholds)) for kind in KINDS}
 
+    @ieee
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         predicted, target = same_rank(*host_arrays(y_pred, y_true))
         predicted = predicted.astype(numpy.result_type(predicted, numpy.float32), copy=False)
@@ -168,6 +170,7 @@ class AUC(_Confusion):
             predicted = 0.5 * (1 + numpy.tanh(0.5 * predicted))  # sigmoid
         super()._count(is_yes, predicted.clip(0, 1), weights)
 
+    @ieee
     def result(self) -> float:
         right, wrong, _, missed = (self.counts[kind] for kind in KINDS)
         if self.curve == "PR" and self.summation_method == "interpolation":

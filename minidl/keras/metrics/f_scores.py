@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy
 
+from minidl.backend import ieee
 from minidl.keras.losses.functions import EPSILON
 from minidl.keras.metrics.confusion import weights_of
 from minidl.keras.metrics.metric import Metric, host_arrays
@@ -36,6 +37,7 @@ class FBetaScore(Metric):
     def reset_state(self) -> None:
         self.right, self.said, self.are = (numpy.zeros(1) for _ in range(3))
 
+    @ieee
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         target, predicted = host_arrays(y_true, y_pred)
         if target.ndim != 2 or target.shape != predicted.shape:
@@ -51,6 +53,7 @@ class FBetaScore(Metric):
         self.said = self.said + (weights * said).sum(axis)
         self.are = self.are + (weights * target).sum(axis)
 
+    @ieee
     def result(self) -> Any:
         precision, recall = self.right / (self.said + EPSILON), self.right / (self.are + EPSILON)
         square = self.beta**2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from minidl.keras.models.data import (
     split,
     weighted_by_class,
 )
-from minidl.keras.models.objective import Objective, as_loss, check_finite, check_not_overridden
+from minidl.keras.models.objective import Objective, as_loss, check_not_overridden, check_step
 from minidl.keras.models.scoring import Scoring
 from minidl.modes import evaluation_mode, no_grad, training_mode
 from minidl.tensor import Tensor
@@ -267,10 +266,10 @@ class Trainer(Layer):
             objective = objective or Objective(self)
             with objective.restored_on_error():
                 loss, scores = objective(tensors, target, weight)
-                if not math.isfinite(loss.item()):
-                    check_finite(inputs, target)
+                if objective.trained:
+                    loss.backward()
+                check_step(objective.trained, loss, inputs, target, self.optimizer)
         if objective.trained:
-            loss.backward()
             self.optimizer.step(objective.trained)
         else:
             warnings.warn(f"{self.name} has no weights to be trained", stacklevel=2)

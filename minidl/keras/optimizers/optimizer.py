@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.gradient_rules import ClipGlobalNorm, ClipGrad, ClipNorm, GradientRule
 from minidl.keras.objects import auto_name
 from minidl.keras.optimizers import schedules
@@ -82,6 +82,7 @@ class Optimizer(Optimiser):
         """How many steps have been made."""
         return self.steps
 
+    @ieee
     def step(self, params: Mapping[str, Tensor]) -> None:
         """Move every parameter that has a gradient, in place, and use the gradient up.
 

@@ -1,5 +1,6 @@
 """What a network computes without gradients: there, batch norm can be a part of the convolution before it."""
 
+from minidl.backend import ieee
 from minidl.modes import is_recording
 from minidl.operands import operands, shapes_of
 from minidl.ops.conv2d.op import _added_array, _checked
@@ -7,6 +8,7 @@ from minidl.ops.windows import HALVING, Sizes, check_pool, output_shape
 from minidl.tensor import Operand, Tensor
 
 
+@ieee
 def conv2d_batch_norm(
     x: Operand,
     weight: Operand,

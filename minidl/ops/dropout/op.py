@@ -1,9 +1,11 @@
 """Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that evaluation needs nothing."""
 
+from minidl.backend import ieee
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor, record
 
 
+@ieee
 def dropout(x: Operand, rate: float, key: tuple[int, int, int]) -> Tensor:
     """Set each number to 0 with probability `rate`, and divide the others by 1 - rate.
 

@@ -1,10 +1,12 @@
 """Sums over everything but the channels: the gradient of what was added to every row, such as a bias."""
 
+from minidl.backend import ieee
 from minidl.operands import operands
 from minidl.ops.shaping import broadcast_to
 from minidl.tensor import Operand, Tensor, record
 
 
+@ieee
 def row_sums(x: Operand) -> Tensor:
     """x (..., c) summed over all axes but the last -> (c,); ValueError for a number without axes."""
     (x,) = operands("row_sums", x)

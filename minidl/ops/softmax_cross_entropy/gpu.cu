@@ -7,8 +7,10 @@ __global__ void forward(const T* x, const T* targets, T* losses, int rows, int c
     if (row >= rows) return;  // a whole warp leaves
     const T *scores = x + row * classes, largest = row_max(scores, classes), sum = row_sum(scores, classes, largest);
     T loss = 0;
-    for (int c = threadIdx.x; c < classes; c += LANES)
-        loss -= targets[row * classes + c] * (scores[c] - largest - log(sum));
+    for (int c = threadIdx.x; c < classes; c += LANES) {
+        const T target = targets[row * classes + c], log_share = scores[c] - largest - log(sum);
+        if (target != 0 || !isinf(log_share)) loss -= target * log_share;  // 0 * log 0 is 0
+    }
     loss = warp_sum(loss);
     if (threadIdx.x == 0) losses[row] = loss;
 }
