@@ -15,6 +15,7 @@ walk back (`create_graph=True`).
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -165,6 +166,25 @@ class Tensor:
         for leaf, dx in _walk_back(self, _start(self, gradient), None, create_graph):
             leaf.grad = dx if leaf.grad is None else leaf.grad + dx
 
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """What copy.copy() and copy.deepcopy() give: a tensor with numbers of its own, and `grad` with it.
+
+        It has no history: the copy of a computed tensor asks for no gradient, like detach()'s.
+        """
+        return _restored(self._array.copy(), self.backend, self._is_leaf, copy.deepcopy(self.grad, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle keeps: the same, with the numbers as a NumPy array."""
+        return _restored, (self.numpy(), self.backend, self._is_leaf, self.grad)
+
+    @property
+    def _is_leaf(self) -> bool:
+        """Whether it asks for its gradient and was made by hand."""
+        return self.requires_grad and self._op is None
+
     def __del__(self) -> None:
         if getattr(self, "_inputs", ()):
             _take_apart(self)
@@ -211,6 +231,12 @@ class Tensor:
 
         # written in minidl/displays.py
         def graph(self, names: Any = None) -> Any: ...
+
+
+def _restored(array: Array, backend: Backend, requires_grad: bool, grad: Tensor | None) -> Tensor:
+    x = Tensor(array, backend, requires_grad)
+    x.grad = grad
+    return x
 
 
 Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy to one gradient per input

@@ -23,6 +23,7 @@ from typing import Any, overload
 
 import numba
 import numpy
+from llvmlite.binding import ffi
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -146,9 +147,11 @@ def _hold_still() -> None:
     """Before a fork: no other thread may be inside a kernel or compile one, for its locks would stay taken for ever."""
     _one_at_a_time.acquire()
     global_compiler_lock.acquire()
+    ffi.lib._lock.__enter__()  # LLVM's, which a thread also takes when Python frees what it has compiled
 
 
 def _go_on() -> None:
+    ffi.lib._lock.__exit__()
     global_compiler_lock.release()
     _one_at_a_time.release()
 

@@ -7,6 +7,7 @@ interrupted run go on bit for bit.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -153,6 +154,7 @@ def _prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
     """The same items in the same order, made by a thread that is at most `depth` + 1 items ahead.
 
     The thread starts with the first item asked for. It has ended when this iterator is used up, closed or dropped.
+    RuntimeError in a process forked from the one that started it, where the thread is not.
     """
     ready: queue.Queue[tuple[Item | None, BaseException | None, bool]] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -169,8 +171,14 @@ def _prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
 
     thread = threading.Thread(target=produce, name="minidl-prefetch", daemon=True)
     thread.start()
+    process = os.getpid()
     try:
         while True:
+            if os.getpid() != process:
+                raise RuntimeError(
+                    "DataLoader: this pass was begun by the process that this one was forked from, and only there a "
+                    "thread makes its batches; begin one here, or use prefetch=0"
+                )
             item, error, last = ready.get()
             if error is not None:
                 raise error
@@ -178,9 +186,10 @@ def _prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
                 return
             yield item  # type: ignore[misc]
     finally:
-        stopped.set()
-        # The producer may be waiting for room. Emptying the queue lets it put the one item it has; then it sees
-        # `stopped`. It cannot put two, so it cannot wait again.
-        while not ready.empty():
-            ready.get_nowait()
-        thread.join()
+        if os.getpid() == process:
+            stopped.set()
+            # The producer may be waiting for room. Emptying the queue lets it put the one item it has; then it sees
+            # `stopped`. It cannot put two, so it cannot wait again.
+            while not ready.empty():
+                ready.get_nowait()
+            thread.join()

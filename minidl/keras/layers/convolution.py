@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from minidl.keras.layers.kernel_layer import KernelLayer
@@ -72,11 +73,11 @@ class Conv2D(_Convolution):
         if not same or self.strides == (1, 1):  # otherwise the padding depends on the size of the images
             return self.activated(conv), self.kernel_and_bias(conv)
 
-        def compute(x: Tensor, pads: Sequence[int]) -> Tensor:
-            return conv2d(x, conv.weight, conv.bias, self.strides, pads, self.dilation_rate, self.groups)
-
-        part = padded_to_same(compute, self.kernel_size, self.strides, self.dilation_rate)
+        part = padded_to_same(partial(self._padded, conv), self.kernel_size, self.strides, self.dilation_rate)
         return self.activated(part), self.kernel_and_bias(conv)
+
+    def _padded(self, conv: Conv, x: Tensor, pads: Sequence[int]) -> Tensor:
+        return conv2d(x, conv.weight, conv.bias, self.strides, pads, self.dilation_rate, self.groups)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes = self.kernel_size, self.strides, self.padding, self.dilation_rate
