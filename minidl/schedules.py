@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from minidl.whole_numbers import whole_number
+
 Schedule = Callable[[int], float]
 
 
@@ -25,6 +27,7 @@ def cosine(learning_rate: float, steps: int, warmup: int = 0) -> Schedule:
 
     Loshchilov and Hutter 2016, without restarts; the rise is that of Goyal et al. 2017.
     """
+    warmup, steps = whole_number("cosine", "warmup", warmup), whole_number("cosine", "steps", steps)
     if not 0 <= warmup < steps:
         raise ValueError(f"cosine: expected 0 <= warmup < steps, got warmup {warmup} and steps {steps}")
     return partial(_cosine, learning_rate, steps, warmup)
@@ -43,6 +46,7 @@ def one_cycle(learning_rate: float, steps: int, rise: float = 0.3, start: float 
     Smith and Topin 2017, in the form of PyTorch's OneCycleLR: the last step, steps - 1, has the rate divided by start
     and by end.
     """
+    steps = whole_number("one_cycle", "steps", steps)
     if not 0 < rise < 1 or steps < 2:
         raise ValueError(f"one_cycle: expected a rise between 0 and 1 and at least 2 steps, got {rise} and {steps}")
     return partial(_one_cycle, learning_rate, steps, rise, start, end)
@@ -58,7 +62,7 @@ def _one_cycle(learning_rate: float, steps: int, rise: float, start: float, end:
 
 def exponential(learning_rate: float, decay: float = 0.1, every: int = 1000, lowest: float = 0.0) -> Schedule:
     """Multiplied by `decay` after `every` steps, again and again, but never below `lowest`: Flux's ExpDecay."""
-    if every < 1:
+    if whole_number("exponential", "every", every) < 1:
         raise ValueError(f"exponential: expected every of at least 1 step, got {every}")
     return partial(_exponential, learning_rate, decay, every, lowest)
 
@@ -90,7 +94,7 @@ def _piecewise(starts: list[int], rates: list[float], step: int) -> float:
 
 def warmed_up(schedule: Schedule, warmup: int) -> Schedule:
     """Rise in a straight line during `warmup` steps to what `schedule` has at its step `warmup`; then as it says."""
-    if warmup < 1:
+    if whole_number("warmed_up", "warmup", warmup) < 1:
         raise ValueError(f"warmed_up: expected a warmup of at least 1 step, got {warmup}")
     return partial(_warmed_up, schedule, warmup)
 

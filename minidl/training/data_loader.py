@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl.randomness import current_seed
+from minidl.whole_numbers import whole_number
 
 Array = NDArray[Any]
 Batch = Any  # an array, or a tuple of arrays: whichever the loader was given
@@ -54,6 +55,7 @@ class DataLoader:
     ) -> None:
         self.data = data
         self.nobs = _number_of_samples(data)
+        batchsize = whole_number("DataLoader", "batchsize", batchsize)
         if batchsize < 1:
             raise ValueError(f"DataLoader: expected a batchsize of at least 1, got {batchsize}.")
         if not partial and self.nobs < batchsize:
@@ -61,10 +63,15 @@ class DataLoader:
                 f"DataLoader: no batch would come: {self.nobs} samples do not fill one batch of {batchsize}, and "
                 "partial=False skips a smaller one. Use partial=True or a smaller batchsize."
             )
+        seed = None if seed is None else whole_number("DataLoader", "seed", seed)
         if seed is not None and seed < 0:
             raise ValueError(f"DataLoader: expected a seed of 0 or more, got {seed}.")
         if callable(augment):
             raise TypeError(f"DataLoader: expected a list of augmentation steps; write augment=[{augment!r}].")
+        for step in augment:
+            if not callable(step):
+                raise TypeError(f"DataLoader: expected augmentation steps, functions (images, generator), got {step!r}")
+        prefetch = whole_number("DataLoader", "prefetch", prefetch)
         if prefetch < 0:
             raise ValueError(f"DataLoader: expected prefetch to be 0 batches or more, got {prefetch}.")
         self.batchsize = batchsize
@@ -87,6 +94,8 @@ class DataLoader:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from batch number `start` on; leaves `loader.epoch` as it is."""
+        epoch = whole_number("DataLoader.batches", "epoch", epoch)
+        start = whole_number("DataLoader.batches", "start", start)
         if epoch < 0:
             raise ValueError(f"DataLoader.batches: expected an epoch of 0 or more, got {epoch}.")
         if not 0 <= start <= len(self):

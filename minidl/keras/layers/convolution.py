@@ -21,6 +21,7 @@ from minidl.layers import Conv, ConvTranspose
 from minidl.ops.conv2d.op import conv2d
 from minidl.ops.windows import pair
 from minidl.tensor import Tensor
+from minidl.whole_numbers import whole_number
 
 
 class _Convolution(KernelLayer):
@@ -53,7 +54,7 @@ class _Convolution(KernelLayer):
         )
         kind = type(self).__name__
         check_channels_last(kind, data_format)
-        self.filters, self.groups = filters, groups
+        self.filters, self.groups = whole_number(kind, "filters", filters), whole_number(kind, "groups", groups)
         self.kernel_size, self.strides = pair(kind, "kernel_size", kernel_size, 1), pair(kind, "strides", strides, 1)
         self.dilation_rate = pair(kind, "dilation_rate", dilation_rate, 1)
         self.padding, self.data_format = check_padding(kind, padding), "channels_last"

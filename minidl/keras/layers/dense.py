@@ -57,7 +57,7 @@ class Dense(KernelLayer):
 
 
 def _over_rows(dense: minidl_layers.Dense, x: Tensor) -> Tensor:
-    return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+    return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], dense.weight.shape[1])
 
 
 class _WithoutWeights(SameShape):
