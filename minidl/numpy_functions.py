@@ -49,7 +49,7 @@ def _function(self: Tensor, function: Any, types: Any, inputs: Any, options: Any
 
 
 def _on_numbers(name: str, function: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> Any:
-    if any(_tensors_in(options.get("out"))):
+    if next(_tensors_in(options.get("out")), None) is not None:
         raise TypeError(f"numpy.{name}: out= cannot be a Tensor; assign what comes back, as in x[...] = result")
     if any(x.requires_grad for x in _tensors_in((inputs, options))):
         raise TypeError(f"numpy.{name}: got a Tensor that asks for its gradient, which would be lost; use minidl's own "

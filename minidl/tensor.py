@@ -368,7 +368,7 @@ def record(
         y.requires_grad, y._inputs, y._backward, y._op = True, inputs, backward, name or _name(backward)
         captured = _captured(y._op, backward)
         for thing in captured:
-            if type(thing) not in PLAIN and not (isinstance(thing, tuple) and PLAIN.issuperset(map(type, thing))):
+            if type(thing) not in PLAIN and not (isinstance(thing, tuple) and SINGLE.issuperset(map(type, thing))):
                 captured = list(_inside(captured, set()))
                 break
         y._captured = tuple((x, x.version) for x in captured if isinstance(x, Tensor))
@@ -389,7 +389,8 @@ def _captured(op: str, backward: Backward) -> list[object]:
                            f"function; it must compute that again") from None  # fmt: skip
 
 
-PLAIN = {int, float, bool, str, type(None), numpy.ndarray, Tensor, Backend}  # what holds no other tensors
+SINGLE = {int, float, bool, str, type(None)}
+PLAIN = {*SINGLE, numpy.ndarray, Tensor, Backend}  # what has no other tensors inside
 
 
 def _inside(thing: object, seen: set[int]) -> Iterator[object]:

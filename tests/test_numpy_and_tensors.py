@@ -118,7 +118,7 @@ def test_powers_and_their_gradients_are_those_of_pytorch(base, exponent):
         )
         for a, b in zip(ours, theirs, strict=True):
             assert a.numpy() == pytest.approx(b.detach().numpy(), nan_ok=True)
-        if base > 0:
+        if base > 0 and exponent != 0:  # there PyTorch leaves out the 1 / x of d2(x ** y) / dx dy
             for a, b in zip(ours, theirs, strict=True):
                 for c, d in zip(
                     grad(a.sum(), (x, y), create_graph=True),
