@@ -127,7 +127,7 @@ class _LostBackend(Backend):
     def name(self) -> Any:
         raise RuntimeError(f"backend 'gpu': {AFTER_FORK}")
 
-    xp = is_host = name  # type: ignore[assignment]
+    xp = is_host = name
 
 
 def _leave_cuda() -> None:
