@@ -14,7 +14,8 @@ PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl
 
 # Imports point only up this list. A name with a dot at its end stands for a folder.
 READING_ORDER = [
-    "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.dlpack",
+    "minidl.folders", "minidl.whole_numbers", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor",
+    "minidl.dlpack",
     "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.gradient_check", "minidl.gradient_examples",
     "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimiser_base", "minidl.gradient_rules",
     "minidl.optimisers", "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.models.",

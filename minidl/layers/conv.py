@@ -9,9 +9,10 @@ from minidl.modes import is_fusing
 from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv_transpose2d
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
-from minidl.ops.windows import Sizes, make_windows
+from minidl.ops.windows import Sizes, make_windows, pair
 from minidl.randomness import generator
 from minidl.tensor import Operand, Tensor
+from minidl.whole_numbers import whole_number
 
 
 class _Convolution(Layer):
@@ -32,13 +33,17 @@ class _Convolution(Layer):
         bias: bool = True,
         init: Initialiser = glorot_uniform,
     ) -> None:
-        name, (inputs, outputs) = type(self).__name__, channels
+        name = type(self).__name__
+        inputs, outputs = (whole_number(name, "each number of channels", count) for count in channels)
+        groups = whole_number(name, "groups", groups)
         self.activation, self.stride, self.pad, self.dilation, self.groups = activation, stride, pad, dilation, groups
         make_windows(name, size, stride, self._padding(size), dilation)  # for its checks
         if groups < 1 or inputs < 1 or outputs < 1 or inputs % groups or outputs % groups:
             raise ValueError(f"{name}: expected channels (in, out) that groups={groups} divides, got {channels}")
-        seen, made = channels[::-1] if self.transposed else channels
-        self.weight = Tensor(init((*size, seen // groups, made), generator()), requires_grad=True)
+        seen, made = (outputs, inputs) if self.transposed else (inputs, outputs)
+        self.weight = Tensor(
+            init((*pair(name, "size", size, 1), seen // groups, made), generator()), requires_grad=True
+        )
         self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
 
     def _padding(self, size: tuple[int, ...]) -> Sizes:

@@ -1,6 +1,7 @@
 """Layers that keep the signal at a healthy size."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy
 
@@ -12,6 +13,7 @@ from minidl.ops.batch_norm.op import batch_norm, normalise
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
 from minidl.tensor import Operand, Tensor
+from minidl.whole_numbers import whole_number
 
 
 class BatchNorm(Layer):
@@ -39,6 +41,7 @@ class BatchNorm(Layer):
         unbiased: bool = True,
         active: bool | None = None,
     ) -> None:
+        channels = whole_number("BatchNorm", "channels", channels)
         if channels < 1:
             raise ValueError(f"BatchNorm: expected at least one channel, got {channels}")
         self.scale, self.shift = _scale_and_shift((channels,))
@@ -97,6 +100,9 @@ class GroupNorm(Layer):
     def __init__(
         self, channels: int, groups: int, activation: Callable[[Tensor], Tensor] = identity, *, eps: float = 1e-5
     ) -> None:
+        groups, channels = (
+            whole_number("GroupNorm", name, value) for name, value in (("groups", groups), ("channels", channels))
+        )
         if groups < 1 or channels < 1 or channels % groups:
             raise ValueError(f"GroupNorm: expected channels that groups={groups} divides, got {channels}")
         self.scale, self.shift = _scale_and_shift((channels,))
@@ -107,7 +113,8 @@ class GroupNorm(Layer):
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"GroupNorm: expected x (n, ..., {channels}), got {x.shape}")
-        grouped = x.reshape(x.shape[0], -1, self.groups, channels // self.groups)
+        places = math.prod(x.shape[1:-1])
+        grouped = x.reshape(x.shape[0], places, self.groups, channels // self.groups)
         normal = _normalised(grouped, (1, 3), self.eps).reshape(x.shape)
         return self.activation(normal * self.scale + self.shift)
 
@@ -127,7 +134,9 @@ class LayerNorm(Layer):
     def __init__(
         self, size: int | Sequence[int], activation: Callable[[Tensor], Tensor] = identity, *, eps: float = 1e-5
     ) -> None:
-        sizes = (size,) if isinstance(size, int) else tuple(size)
+        sizes = tuple(
+            whole_number("LayerNorm", "each size", one) for one in (size if isinstance(size, Iterable) else (size,))
+        )
         if not sizes or min(sizes) < 1:
             raise ValueError(f"LayerNorm: expected at least one size, each at least 1, got {size}")
         self.scale, self.shift = _scale_and_shift(sizes)

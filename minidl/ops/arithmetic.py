@@ -4,7 +4,7 @@ import numbers
 
 from minidl.backend import ieee
 from minidl.operands import broadcast_operands, operands
-from minidl.ops.elementwise import exp, log
+from minidl.ops.elementwise import log, where
 from minidl.ops.shaping import sum_to
 from minidl.tensor import Operand, Tensor, attach, record
 
@@ -73,11 +73,33 @@ def negative(x: Operand) -> Tensor:
 
 
 def power(x: Operand, exponent: Operand) -> Tensor:
-    """x ** exponent. A tensor as exponent needs x > 0, since its gradient is x ** exponent * log(x)."""
+    """x ** exponent, with NumPy's broadcasting and NumPy's values.
+
+    d/dx = exponent * x ** (exponent - 1). d/d(exponent) = x ** exponent * log(x), for an exponent that asks for it:
+    nan for x < 0, where there is none, and 0 for x = 0 and an exponent from 0, as in PyTorch.
+    """
     if isinstance(exponent, numbers.Real):
         return _power_of_number(x, float(exponent))
-    x, exponent = operands("power", x, exponent)
-    return exp(exponent * log(x))
+    x, exponent = broadcast_operands("power", x, exponent)
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            sum_to(dy * _slope_of_power(x, exponent), x.shape) if x.requires_grad else None,
+            sum_to(dy * x**exponent * _log_of_base(x, exponent), exponent.shape) if exponent.requires_grad else None,
+        )
+
+    return record(x.array**exponent.array, (x, exponent), backward)
+
+
+def _slope_of_power(x: Tensor, exponent: Tensor) -> Tensor:
+    """exponent * x ** (exponent - 1), and 0, not 0 / 0, where both are 0."""
+    both_zero = (x.array == 0) & (exponent.array == 0)
+    return exponent * x ** (where(both_zero, 1.0, exponent) - 1)
+
+
+def _log_of_base(x: Tensor, exponent: Tensor) -> Tensor:
+    """log(x), and 0 where x ** exponent goes to 0 faster than log(x) to minus infinity."""
+    return log(where((x.array == 0) & (exponent.array >= 0), 1.0, x))
 
 
 @ieee

@@ -91,9 +91,13 @@ def absolute(x: Operand) -> Tensor:
 
 
 def select(x: Operand, mask: Array) -> Tensor:
-    """x where the boolean array `mask` holds, 0 elsewhere. The mask is not copied: leave it as it is."""
+    """x where the boolean array `mask` holds, 0 elsewhere. The mask is not copied: leave it as it is.
+
+    ValueError unless the mask has the shape of x, or broadcasts to it.
+    """
     (x,) = operands("select", x)
-    _check_booleans("select", mask)
+    mask = mask.array if isinstance(mask, Tensor) else x.backend.asarray(mask)
+    _check_condition("select", mask, x.shape)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (select(dy, mask),)
@@ -108,7 +112,7 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     """a where `condition` (booleans, such as x > 0) holds, b elsewhere; all three broadcast."""
     a, b = broadcast_operands("where", a, b)
     mask = condition.array if isinstance(condition, Tensor) else a.backend.asarray(condition)
-    _check_booleans("where", mask)
+    _check_condition("where", mask, a.shape, b.shape)
     mask = mask.copy()  # what changes the condition later does not matter
     a_shape, b_shape = a.shape, b.shape
 
@@ -134,9 +138,19 @@ def xlogy(x: Operand, y: Operand) -> Tensor:
     return x * log(where(lost, 1.0, y))  # log(1), so that the gradient is 0, too, and not 0 / 0
 
 
-def _check_booleans(op: str, mask: Array) -> None:
+def _check_condition(op: str, mask: Array, *shapes: tuple[int, ...]) -> None:
+    """TypeError unless `mask` is of booleans; ValueError unless it broadcasts with `shapes`, and to the only one."""
     if mask.dtype != bool:
         raise TypeError(f"{op}: expected booleans as condition, such as x > 0, got {mask.dtype}")
+    if len(shapes) == 1 and mask.shape == shapes[0]:
+        return
+    try:
+        joined = numpy.broadcast_shapes(mask.shape, *shapes)
+    except ValueError:
+        joined = None
+    if joined is None or (len(shapes) == 1 and joined != shapes[0]):
+        raise ValueError(f"{op}: expected a condition that broadcasts to {' and '.join(map(str, shapes))}, "
+                         f"got shape {mask.shape}")  # fmt: skip
 
 
 @ieee

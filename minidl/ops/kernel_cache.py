@@ -80,12 +80,13 @@ class KernelCache(FunctionCache):
     waits = True  # for another process that compiles the same kernel, instead of raising Busy
     locks: ClassVar[list[int | None]] = []  # open files of this process; several, as kernels compile what they call
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], version: str = "") -> None:
+        """`version` tells apart what one function is compiled to with other options, which are not part of the key."""
         if not function.__module__.startswith("minidl.ops."):
             raise ValueError(f"compiled: expected a function of minidl/ops, whose changes are noticed, got "
                              f"{function.__module__}.{function.__name__}")  # fmt: skip
         self._py_func = function
-        self.name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}"
+        self.name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}{version}"
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The function compiled for these argument types; or None, and then this process has the lock of it."""

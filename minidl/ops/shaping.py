@@ -44,7 +44,12 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (reshape(dy, old_shape),)
 
-    return record(x.array.reshape(_spread(shape)).copy(), (x,), backward)
+    try:
+        array = x.array.reshape(_spread(shape))
+    except ValueError:
+        raise ValueError(f"reshape: expected sizes whose product is that of {old_shape}, one of them -1 if the others "
+                         f"decide it, got {tuple(_spread(shape))}") from None  # fmt: skip
+    return record(array.copy(), (x,), backward)
 
 
 def flatten(x: Operand) -> Tensor:

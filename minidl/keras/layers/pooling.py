@@ -95,9 +95,9 @@ class _GlobalPooling(Layer):
 
     def make(self, shape: Shape) -> tuple[list[Part], dict[str, Tensor]]:
         images_shape(self.name, shape)
-        return [lambda x: self.reduced(x, (1, 2), self.keepdims)], {}
+        return [self.reduced], {}
 
-    def reduced(self, x: Tensor, axes: tuple[int, int], keepdims: bool) -> Tensor:
+    def reduced(self, x: Tensor) -> Tensor:
         """One number of the pixels of each channel."""
         raise NotImplementedError
 
@@ -108,15 +108,15 @@ class _GlobalPooling(Layer):
 class GlobalAveragePooling2D(_GlobalPooling):
     """The average of each channel: (n, h, w, channels) -> (n, channels)."""
 
-    def reduced(self, x: Tensor, axes: tuple[int, int], keepdims: bool) -> Tensor:
-        return mean(x, axes, keepdims)
+    def reduced(self, x: Tensor) -> Tensor:
+        return mean(x, (1, 2), self.keepdims)
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
     """The largest number of each channel: (n, h, w, channels) -> (n, channels)."""
 
-    def reduced(self, x: Tensor, axes: tuple[int, int], keepdims: bool) -> Tensor:
-        return max(x, axes, keepdims)
+    def reduced(self, x: Tensor) -> Tensor:
+        return max(x, (1, 2), self.keepdims)
 
 
 # Keras has two names for each of them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy
 
@@ -28,6 +28,7 @@ from minidl.keras.models.scoring import Scoring
 from minidl.modes import evaluation_mode, no_grad, training_mode
 from minidl.tensor import Tensor
 from minidl.training.device_input import on_backend
+from minidl.whole_numbers import is_whole_number
 
 
 class Trainer(Layer):
@@ -315,7 +316,7 @@ class Trainer(Layer):
 
 def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
     """Whether this epoch, counted from 0, is validated: every so many, or those in the list, counted from 1."""
-    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+    return (epoch + 1) % frequency == 0 if is_whole_number(frequency) else epoch + 1 in cast(Sequence[int], frequency)
 
 
 def _in_form(results: dict[str, float], return_dict: bool) -> Any:
