@@ -25,6 +25,7 @@ from minidl.ops.simd import (
     power_of_two,
     store_part,
     sum_of_lanes,
+    widened,
     zeros,
 )
 
@@ -33,7 +34,6 @@ SERIES = tuple(1 / math.factorial(n) for n in range(14))
 FIRST_DIGITS = 355 / 512  # of ln 2
 OTHER_DIGITS = -2.1219444005469058e-4  # ln 2 - 355 / 512; from math.log(2) it would lack the last ones
 FLOAT32, FLOAT64 = (7, -104.0), (13, -746.0)  # the last power of the series that counts; below which exp() is 0
-BLOCK = 64  # vectors that are added up before their sum is added to the others in float64
 
 
 @compiled
@@ -48,17 +48,14 @@ def largest_of(x):
 @compiled
 def exponentials(x, largest, y):
     """The sum of exp(x - largest) over a row (n,), in float64; y gets all of them, unless it is None."""
-    lane, total = lanes(x), 0.0
+    lane, sums = lanes(x), widened(zeros(x))
     highest, lowest = FLOAT32 if lane == REGISTER_BYTES // 4 else FLOAT64
-    for first in range(0, x.size, BLOCK * lane):
-        sums = zeros(x)
-        for k in range(first, min(first + BLOCK * lane, x.size), lane):
-            powers = _exp(load_part(x, k, x.size - k, -np.inf) - np.float64(largest), highest, lowest)
-            sums = sums + powers
-            if y is not None:
-                store_part(y, k, powers, x.size - k)
-        total += sum_of_lanes(sums)
-    return total
+    for k in range(0, x.size, lane):
+        powers = _exp(load_part(x, k, x.size - k, -np.inf) - np.float64(largest), highest, lowest)
+        sums = sums + widened(powers)
+        if y is not None:
+            store_part(y, k, powers, x.size - k)
+    return sum_of_lanes(sums)
 
 
 @compiled

@@ -5,10 +5,11 @@ template <typename T>
 __global__ void forward(const T* x, const T* targets, T* losses, int rows, int classes) {
     const int row = blockIdx.x * blockDim.y + threadIdx.y;
     if (row >= rows) return;  // a whole warp leaves
-    const T *scores = x + row * classes, largest = row_max(scores, classes), sum = row_sum(scores, classes, largest);
-    T loss = 0;
+    const T *scores = x + row * classes, largest = row_max(scores, classes);
+    const T log_sum = log(row_sum(scores, classes, largest));
+    double loss = 0;
     for (int c = threadIdx.x; c < classes; c += LANES)
-        loss -= targets[row * classes + c] * (scores[c] - largest - log(sum));
+        loss -= targets[row * classes + c] * (scores[c] - largest - log_sum);
     loss = warp_sum(loss);
     if (threadIdx.x == 0) losses[row] = loss;
 }
