@@ -15,7 +15,6 @@ matrix product fast. So this file gives Numba a type of its own, Vector, which l
     at_least(a, low)            the larger one; nan stays nan, but not that of low, which may be a number
     nearest(a)                  the nearest whole numbers
     power_of_two(a)             2 ** a for whole numbers, within the range of ordinary floats
-    widened(a)                  in float64, half as many lanes: each one of the lower half plus one of the upper half
     sum_of_lanes(a)             all lanes added up in float64, one after the other
     largest_lane(a)             the largest number of them
     prefetch(array, i)          fetch array[i] and its neighbours into the cache, to be read soon
@@ -295,23 +294,6 @@ def power_of_two(typing, a):
         return builder.bitcast(builder.shl(builder.add(whole, bias), shift), vector)
 
     return a(a), write
-
-
-@intrinsic
-def widened(typing, a):
-    """Of float64 numbers, which need no more room, the same vector."""
-    vector = Vector(types.float64)
-
-    def write(context, builder, signature, arguments):
-        numbers, half = arguments[0], context.get_value_type(vector)
-        if a == vector:
-            return numbers
-        lane = ir.IntType(32)
-        halves = [ir.Constant(ir.VectorType(lane, half.count), list(range(first, first + half.count)))
-                  for first in (0, half.count)]  # fmt: skip
-        return builder.fadd(*(builder.fpext(builder.shuffle_vector(numbers, numbers, one), half) for one in halves))
-
-    return vector(a), write
 
 
 @intrinsic

@@ -136,7 +136,7 @@ class RecordSignals(Callback):
 
 def _layer_signal(name: str, y: Numbers, gradient: Numbers) -> LayerSignal:
     axes = tuple(range(y.ndim - 1))
-    dead = float((y.max(axis=axes) <= 0).mean()) if y.ndim > 1 and y.min() >= 0 else None
+    dead = float((y.max(axis=axes) <= 0).mean(dtype=numpy.float64)) if y.ndim > 1 and y.min() >= 0 else None
     return LayerSignal(
         name, float(y.mean(dtype=numpy.float64)), float(y.std(dtype=numpy.float64)), signal_of(y), dead, magnitudes(y),
         _size(gradient), magnitudes(gradient),
@@ -145,4 +145,4 @@ def _layer_signal(name: str, y: Numbers, gradient: Numbers) -> LayerSignal:
 
 def _size(numbers: Numbers) -> float:
     """Root mean square."""
-    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2)))
+    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2, dtype=numpy.float64)))

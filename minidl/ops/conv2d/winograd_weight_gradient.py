@@ -45,7 +45,7 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
         x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
     )
     if ranges > 1:
-        results.sum(axis=0, out=dweight)
+        results.sum(axis=0, dtype=np.float64, out=dweight)
 
 
 @compiled(parallel=True)

@@ -24,44 +24,40 @@ def gradient(dy: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray
 
 @compiled(parallel=True)
 def _forward(x, y, windows):
-    n, out_h, out_w, _ = y.shape
-    _, h, w, channels = x.shape
+    n, out_h, out_w, channels = y.shape
+    _, h, w, _ = x.shape
+    share = 1 / (windows.height * windows.width)
     for m in prange(n):
-        sums = np.empty(channels)
+        sums = np.empty((out_w, channels))
         for i in range(out_h):
-            rows = _span(i, windows.stride_h, windows.top, windows.height, h)
+            sums[:] = 0
+            for row in range(*_span(i, windows.stride_h, windows.top, windows.height, h)):
+                for j in range(out_w):
+                    for column in range(*_span(j, windows.stride_w, windows.left, windows.width, w)):
+                        for c in range(channels):
+                            sums[j, c] += x[m, row, column, c]
             for j in range(out_w):
-                columns = _span(j, windows.stride_w, windows.left, windows.width, w)
-                _average(x, m, rows, columns, windows, sums, y, i, j)
+                for c in range(channels):
+                    y[m, i, j, c] = sums[j, c] * share
 
 
 @compiled(parallel=True)
 def _gradient(dy, dx, windows):
-    n, h, w, channels = dx.shape
-    _, out_h, out_w, _ = dy.shape
-    for m in prange(n):
-        sums, columns = np.empty(channels), np.empty((w, 2), np.int64)
-        for column in range(w):  # once for all rows: it takes two divisions
-            columns[column] = _windows_over(column, windows.stride_w, windows.left, windows.width, out_w)
-        for row in range(h):
-            rows = _windows_over(row, windows.stride_h, windows.top, windows.height, out_h)
-            for column in range(w):
-                _average(dy, m, rows, (columns[column, 0], columns[column, 1]), windows, sums, dx, row, column)
-
-
-@compiled
-def _average(x, m, rows, columns, windows, sums, y, i, j):
-    """y[m, i, j] = the sum of image m over these rows and columns, divided by the size of a window."""
-    channels = len(sums)
-    for c in range(channels):
-        sums[c] = 0
-    for row in range(rows[0], rows[1]):
-        for column in range(columns[0], columns[1]):
-            for c in range(channels):
-                sums[c] += x[m, row, column, c]
+    n, out_h, out_w, channels = dy.shape
+    _, h, w, _ = dx.shape
     share = 1 / (windows.height * windows.width)
-    for c in range(channels):
-        y[m, i, j, c] = sums[c] * share
+    for m in prange(n):  # windows may overlap, images never do: no two threads add to the same pixel
+        sums = np.zeros((h, w, channels))
+        for i in range(out_h):
+            for j in range(out_w):
+                for row in range(*_span(i, windows.stride_h, windows.top, windows.height, h)):
+                    for column in range(*_span(j, windows.stride_w, windows.left, windows.width, w)):
+                        for c in range(channels):
+                            sums[row, column, c] += dy[m, i, j, c]
+        for row in range(h):
+            for column in range(w):
+                for c in range(channels):
+                    dx[m, row, column, c] = sums[row, column, c] * share
 
 
 @compiled
@@ -69,9 +65,3 @@ def _span(position, stride, before, taps, size):
     """The pixels under a window along one axis, from the first to one past the last, padding left out."""
     start = position * stride - before
     return max(0, start), min(size, start + taps)
-
-
-@compiled
-def _windows_over(pixel, stride, before, taps, count):
-    """The windows that hold a pixel, along one axis, from the first to one past the last."""
-    return max(0, pixel + before - taps + stride) // stride, min(count, (pixel + before) // stride + 1)

@@ -27,10 +27,11 @@ def forward(x: NDArray, divisor: int, dtype: DTypeLike) -> NDArray:
     blocks = max(1, -(-rows // block))
     sums = np.empty((groups, blocks, columns), np.float64 if blocks > 1 else dtype)
     pieces = groups * blocks * -(-columns // COLUMNS)
+    divided_by = 1.0 if blocks > 1 else float(divisor)
     if x.size > ALONE:
-        _add_pieces(x, block, 1.0 if blocks > 1 else float(divisor), sums, pieces)
+        _add_pieces(x, block, divided_by, sums, pieces)
     else:
-        _add_some_pieces(x, block, float(divisor), sums, 0, pieces)
+        _add_some_pieces(x, block, divided_by, sums, 0, pieces)
     return forward(sums, divisor, dtype) if blocks > 1 else sums.reshape(groups, columns)
 
 
