@@ -21,7 +21,7 @@ def summed(x: Array, backend: Backend, axes: Sequence[int], divisor: int = 1) ->
     steps, shape = _plan(x.shape, tuple(axes))
     if not steps:  # there is nothing to add
         return x.reshape(shape).copy()
-    forward, dtype = backend.kernels(KERNELS).forward, x.dtype
+    x, forward, dtype = backend.asarray(x), backend.kernels(KERNELS).forward, x.dtype
     for step in steps[:-1]:
         x = forward(x.reshape(step), 1, numpy.float64)
     return forward(x.reshape(steps[-1]), divisor, dtype).reshape(shape)

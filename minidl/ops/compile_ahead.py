@@ -48,7 +48,7 @@ def kernel_calls() -> Iterator[Callable[[], object]]:
     yield lambda: optimiser_steps.momentum([channel], [channel.copy()], [channel.copy()], 0.1, 0.9, 0.0)
     yield lambda: conv2d.weight_gradient(images, few, first_weight.shape, windows, 1)
     yield lambda: conv2d.weight_gradient(images, images, weight.shape, windows, 1)
-    yield lambda: sums.forward(_ones(1, 2**17, 1), 1, np.float32)
+    yield lambda: [sums.forward(_ones(*shape), 1, np.float32) for shape in ((1, 2**17, 1), (2**10, 2, 2**6))]
     yield lambda: batch_norm.gradient(images, images, *numbers, channel, True)
     yield lambda: relu.gradient_and_sums(images, images)
     yield lambda: max_pool2d.scatter(images[:, :2, :2].copy(), choice, images.shape, HALVING)

@@ -76,7 +76,7 @@ def _exp(x, highest, lowest):
 
 @intrinsic
 def _widened(typing, a):
-    """In float64, with half as many lanes: each one of the lower half plus one of the upper; a float64 vector as it is."""
+    """In float64, with half as many lanes: one of the lower half plus one of the upper; a float64 vector as it is."""
     vector = Vector(types.float64)
 
     def write(context, builder, signature, arguments):

@@ -192,7 +192,8 @@ class AUC(_Confusion):
         offset = right[1:] - slope * p[1:]
         both = (p[:-1] > 0) & (p[1:] > 0)
         ratio = numpy.where(both, _divided(p[:-1], p[1:]), 1)
-        return float(_divided(slope * (gain + offset * numpy.log(ratio)), right[1:] + missed[1:]).sum(dtype=numpy.float64))
+        areas = _divided(slope * (gain + offset * numpy.log(ratio)), right[1:] + missed[1:])
+        return float(areas.sum(dtype=numpy.float64))
 
     def get_config(self) -> dict[str, Any]:
         own = {"curve": self.curve, "summation_method": self.summation_method, "from_logits": self.from_logits}

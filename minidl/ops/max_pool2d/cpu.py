@@ -9,7 +9,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.memory import empty, zeros
+from minidl.ops.memory import empty
 from minidl.ops.windows import HALVING, Windows, choice_dtype, output_shape
 
 

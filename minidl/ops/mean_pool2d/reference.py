@@ -18,5 +18,5 @@ def forward(x: NDArray, windows: Windows) -> NDArray:
 def gradient(dy: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray:
     padded = pad(np.zeros(x_shape, np.float64), windows)
     for i, j, patch in patches(padded, dy.shape, windows):
-        patch += dy[:, i : i + 1, j : j + 1].astype(np.float64) / (windows.height * windows.width)  # windows may overlap, so add
-    return crop(padded, x_shape, windows).astype(dy.dtype)
+        patch += dy[:, i : i + 1, j : j + 1]  # windows may overlap, so add
+    return (crop(padded, x_shape, windows) / (windows.height * windows.width)).astype(dy.dtype)

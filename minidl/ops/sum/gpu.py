@@ -1,4 +1,4 @@
-"""CUDA: rows in chunks, then a sum over the chunks. Groups, or very few columns, are CuPy's own sums, in float64 too."""
+"""CUDA: rows in chunks, then a sum over the chunks. Groups or few columns: CuPy's sums, in float64 too."""
 
 import numpy
 
