@@ -89,7 +89,7 @@ class Cutout:
         covered_rows = self._covered(generator.integers(0, h, size=(n,)), h)
         covered_columns = self._covered(generator.integers(0, w, size=(n,)), w)
         covered = covered_rows[:, :, np.newaxis] & covered_columns[:, np.newaxis, :]
-        mean_colour = images.mean((1, 2), keepdims=True, dtype=np.float32).astype(images.dtype)
+        mean_colour = images.mean((1, 2), keepdims=True, dtype=np.float64).astype(images.dtype)
         covered_images: NDArray[Any] = np.where(covered[..., np.newaxis], mean_colour, images)
         return covered_images
 

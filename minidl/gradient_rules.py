@@ -126,6 +126,6 @@ class OptimiserChain(Optimiser):
 @ieee
 def _shortening(gradients: list[Array], limit: float) -> Any:
     """The factor that brings the norm of all numbers down to `limit`; 1 when it is there. On a GPU it stays there."""
-    squares = sum((gradient.astype("float64") ** 2).sum() for gradient in gradients)
+    squares = sum((gradient.astype("float64") ** 2).sum(dtype="float64") for gradient in gradients)
     norm = squares**0.5
     return (limit / norm.clip(limit, None)).astype(gradients[0].dtype)

@@ -10,8 +10,8 @@ import numpy
 
 from minidl.operands import operands
 from minidl.ops.elementwise import absolute, minimum, softplus, weighted, xlogy
-from minidl.ops.reductions import mean
 from minidl.ops.softmax_cross_entropy.op import softmax_cross_entropy
+from minidl.ops.sum.op import mean
 from minidl.tensor import Operand, Tensor
 
 Aggregate = Callable[[Tensor], Tensor]

@@ -23,7 +23,8 @@ READING_ORDER = [
     "minidl.", "minidl.explain.", "minidl.displays", "minidl.exercises.", "minidl.commands", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [
-    "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",
+    "minidl.ops.windows", "minidl.ops.axis_sums", "minidl.ops.shaping", "minidl.ops.elementwise",
+    "minidl.ops.arithmetic", "minidl.ops.sum.op",
     "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.tiles", "minidl.ops.column_sums", "minidl.ops.blocks",
     "minidl.ops.threads", "minidl.ops.kernel_cache", "minidl.ops.compiling", "minidl.ops.simd",
     "minidl.ops.copying", "minidl.ops.register_tile", "minidl.ops.tasks", "minidl.ops.products",

@@ -5,7 +5,8 @@ from minidl.layers.padding import SamePad, padding_for
 from minidl.operands import operands
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
-from minidl.ops.reductions import max, mean
+from minidl.ops.reductions import max
+from minidl.ops.sum.op import mean
 from minidl.ops.windows import Sizes, make_windows
 from minidl.tensor import Operand, Tensor
 

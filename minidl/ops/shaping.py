@@ -15,6 +15,7 @@ import numpy
 from minidl.backend import Backend, ieee
 from minidl.modes import is_recording
 from minidl.operands import is_whole_number, operands, shapes_of
+from minidl.ops.axis_sums import summed
 from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 Shape = tuple[int, ...]
@@ -98,7 +99,7 @@ def sum_to(x: Operand, shape: Shape) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (broadcast_to(dy, old_shape),)
 
-    return record(x.array.sum((*range(added), *stretched)).reshape(shape), (x,), backward)
+    return record(summed(x.array, x.backend, (*range(added), *stretched)).reshape(shape), (x,), backward)
 
 
 def getitem(x: Operand, key: Any) -> Tensor:
@@ -121,11 +122,13 @@ def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
     """Zeros of `shape` with x added at [key], repeated places adding up: the transpose of indexing."""
     (x,) = operands("scatter", x)
     key = _array_key(key, x.backend)
-    y = x.backend.xp.zeros(shape, x.dtype)
-    if _visits_each_place_once(key):
+    once, xp = _visits_each_place_once(key), x.backend.xp
+    y = xp.zeros(shape, x.dtype if once else numpy.float64)
+    if once:
         y[key] = x.array
     else:
-        x.backend.xp.add.at(y, key, x.array)
+        xp.add.at(y, key, x.array.astype(numpy.float64))
+        y = y.astype(x.dtype, copy=False)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (getitem(dy, key),)

@@ -123,4 +123,4 @@ def untouched(model: Layer) -> Iterator[None]:
 @ieee
 def signal_of(y: numpy.ndarray[Any, Any]) -> float:
     """How much the numbers of a batch (n, ...) differ from image to image, on average."""
-    return float(y.std(axis=0, dtype=numpy.float64).mean())
+    return float(y.std(axis=0, dtype=numpy.float64).mean(dtype=numpy.float64))

@@ -153,11 +153,11 @@ def _seen(layer: object, y: Numbers) -> dict[str, Any]:
         "mean": float(y.mean(dtype=numpy.float64)),
         "deviation": float(y.std(dtype=numpy.float64)),
         "signal": signal_of(y),
-        "dead": float((y.max(axis=axes) <= 0).mean()) if has_units else None,
+        "dead": float((y.max(axis=axes) <= 0).mean(dtype=numpy.float64)) if has_units else None,
         "magnitudes": magnitudes(y),
     }
 
 
 def _size(numbers: Numbers) -> float:
     """Root mean square."""
-    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2)))
+    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2, dtype=numpy.float64)))

@@ -136,7 +136,7 @@ RUNS = {
     "mean_pool2d": mean_pools,
     "optimiser_steps": optimiser_steps,
     "relu": lambda backend: differentiated(backend, F.relu, (20, 30)),
-    "row_sums": lambda backend: differentiated(backend, F.row_sums, (300, 40)),
+    "sum": lambda backend: differentiated(backend, F.row_sums, (300, 40)),
     "softmax": softmaxes,
     "softmax_cross_entropy": lambda backend: differentiated(backend, F.softmax_cross_entropy, (20, 40), (20, 40)),
 }

@@ -83,7 +83,7 @@ def first_filters(model: Chain) -> str:
         return "<p>This network has no convolution.</p>"
     weight = first.weight.numpy()  # (kh, kw, c, f)
     if weight.shape[2] != 3:
-        weight = weight.mean(axis=2, keepdims=True).repeat(3, axis=2)
+        weight = weight.mean(axis=2, keepdims=True, dtype=numpy.float64).repeat(3, axis=2)
     low, high = weight.min(axis=(0, 1, 2)), weight.max(axis=(0, 1, 2))
     tiles = ((weight - low) / numpy.where(high > low, high - low, 1)).transpose(3, 0, 1, 2)
     items = "".join(f"<li>{image(as_bytes(tile), f'Filter {k}', 44)}</li>" for k, tile in enumerate(tiles))

@@ -20,7 +20,8 @@ from minidl.keras.symbolic import Shape
 from minidl.layers import MaxPool, MeanPool
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
-from minidl.ops.reductions import max, mean
+from minidl.ops.reductions import max
+from minidl.ops.sum.op import mean
 from minidl.ops.windows import pair
 from minidl.tensor import Tensor
 

@@ -149,7 +149,8 @@ def _reduced(name: str, losses: Tensor, sample_weight: Any, valid: Array | None,
     if reduction == "sum":
         return losses.sum()
     if weights is not None and reduction == "mean_with_sample_weight":
-        return _divided(losses.sum(), (weights.numpy() * (1 if valid is None else valid.reshape(losses.shape))).sum())
+        counting = weights.numpy() * (1 if valid is None else valid.reshape(losses.shape))
+        return _divided(losses.sum(), counting.sum(dtype="float64"))
     return losses.mean() if valid is None else _divided(losses.sum(), valid.sum())
 
 

@@ -49,9 +49,9 @@ class FBetaScore(Metric):
         else:
             said = predicted > self.threshold
         axis = None if self.average == "micro" else 0
-        self.right = self.right + (weights * said * target).sum(axis)
-        self.said = self.said + (weights * said).sum(axis)
-        self.are = self.are + (weights * target).sum(axis)
+        self.right = self.right + (weights * said * target).sum(axis, dtype=numpy.float64)
+        self.said = self.said + (weights * said).sum(axis, dtype=numpy.float64)
+        self.are = self.are + (weights * target).sum(axis, dtype=numpy.float64)
 
     @ieee
     def result(self) -> Any:
@@ -61,8 +61,8 @@ class FBetaScore(Metric):
         if self.average is None:
             return scores
         if self.average == "weighted":
-            return float((scores * self.are).sum() / (self.are.sum() + EPSILON))
-        return float(scores.mean())
+            return float((scores * self.are).sum(dtype=numpy.float64) / (self.are.sum(dtype=numpy.float64) + EPSILON))
+        return float(scores.mean(dtype=numpy.float64))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"average": self.average, "beta": self.beta, "threshold": self.threshold}

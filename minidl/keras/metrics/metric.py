@@ -123,8 +123,8 @@ class _Gathered(Metric):
             xp = get_backend("gpu").xp if hasattr(values, "__cuda_array_interface__") else numpy
             values = xp.where(lost, 0, values) * weights
             counts = _reduced(weights, 1, reduce)
-            self.count = self.count + counts.sum() * (len(values) / len(counts) if counts.ndim else 1)
-        self.total = self.total + _reduced(values, 1, reduce).sum()
+            self.count = self.count + counts.sum(dtype="float64") * (len(values) / len(counts) if counts.ndim else 1)
+        self.total = self.total + _reduced(values, 1, reduce).sum(dtype="float64")
 
 
 class Mean(_Gathered):
@@ -205,4 +205,4 @@ def _array(x: Any) -> Array:
 
 def _reduced(x: Array, ndim: int, reduce: str) -> Array:
     """The "mean" or "sum" over all axes from number `ndim` on."""
-    return getattr(x, reduce)(tuple(range(ndim, x.ndim))) if x.ndim > ndim else x
+    return getattr(x, reduce)(tuple(range(ndim, x.ndim)), dtype="float64") if x.ndim > ndim else x

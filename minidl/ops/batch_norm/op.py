@@ -4,7 +4,7 @@ from minidl.backend import Array, ieee
 from minidl.modes import is_recording
 from minidl.operands import operands, shapes_of
 from minidl.ops.relu.op import relu_gradient
-from minidl.ops.row_sums.op import row_sums
+from minidl.ops.sum.op import row_sums
 from minidl.tensor import Operand, Tensor, record
 
 

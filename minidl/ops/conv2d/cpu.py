@@ -16,6 +16,7 @@ from minidl.ops.max_pool2d import cpu as max_pool2d
 from minidl.ops.memory import empty
 from minidl.ops.windows import HALVING, Windows, output_shape
 
+MOST_POSITIONS = 2**18  # whose products are added up in their own type, for a weight gradient
 NO_CHOICE = np.empty((0, 0, 0, 0), np.uint8)
 
 
@@ -124,6 +125,13 @@ def _input_gradient_by_patches(
 
 
 def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
+    images = max(1, MOST_POSITIONS // max(1, dy.shape[1] * dy.shape[2]))
+    if len(dy) > images:  # parts of them, added up in float64
+        total = np.zeros(weight_shape)
+        for first in range(0, len(dy), images):
+            part = slice(first, first + images)
+            total += weight_gradient(dy[part], x[part], weight_shape, windows, groups)
+        return total.astype(dy.dtype)
     dweight = empty(weight_shape, dy.dtype)
     size = _line_size(windows, groups, weight_shape, dy.shape)
     if size:

@@ -14,7 +14,7 @@ from minidl.modes import exact_convolution, is_exact_convolution, is_recording
 from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias
 from minidl.ops.max_pool2d.op import _scatter
 from minidl.ops.relu.op import relu_gradient
-from minidl.ops.row_sums.op import row_sums
+from minidl.ops.sum.op import row_sums
 from minidl.ops.windows import HALVING, Sizes, Windows, check_fits, check_pool, image_shape, make_windows, output_shape
 from minidl.tensor import Operand, Tensor, record
 

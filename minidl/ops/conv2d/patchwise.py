@@ -57,7 +57,7 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
     sums = empty((parts, *dweight.shape), dy.dtype) if parts > 1 else dweight[np.newaxis]
     _weight_gradient(dy, x, sums.reshape(parts, -1, filters), windows, channels, filters // groups, groups, taps)
     if parts > 1:
-        sums.sum(axis=0, out=dweight)
+        sums.sum(axis=0, dtype=np.float64, out=dweight)
 
 
 @compiled(parallel=True)

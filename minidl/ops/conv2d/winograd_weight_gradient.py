@@ -46,7 +46,7 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
         x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, broken, counter
     )
     if ranges > 1:
-        results.sum(axis=0, out=dweight)
+        results.sum(axis=0, dtype=np.float64, out=dweight)
         if not np.isfinite(dweight).all():  # finite numbers whose sum is too large, too
             broken[:] = True
     return _blocks(broken.max(axis=1) > 0, height, width, channels, filters)

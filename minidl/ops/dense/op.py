@@ -9,7 +9,7 @@ Like conv2d and its gradients, the three are closed under differentiation.
 
 from minidl.backend import ieee
 from minidl.operands import check_bias, operands, operands_with_bias
-from minidl.ops.row_sums.op import row_sums
+from minidl.ops.sum.op import row_sums
 from minidl.tensor import Operand, Tensor, record
 
 
