@@ -61,10 +61,8 @@ def explain_run(
     page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], believed[:EXPLAINED], names))
     page.add("Right and wrong", confusion_matrix(believed, labels, names))
     page.add("Most confidently wrong", most_confidently_wrong(x, believed, labels, names))
-    page.add(
-        "Settings",
-        table(["setting", "value"], [[name, html.escape(str(value))] for name, value in vars(settings).items()]),
-    )
+    rows = [[name, str(value)] for name, value in vars(settings).items()]
+    page.add("Settings", table(["setting", "value"], rows))
     return page
 
 
