@@ -79,8 +79,7 @@ def parameter_sizes(records: Sequence[Record]) -> str:
     """A table: how large each parameter and its gradient are, at the first and at the last moment."""
     first, last = records[0]["parameters"], records[-1]["parameters"]
     rows = [
-        [code(after["name"])]
-        + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
+        [code(after["name"])] + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
         for before, after in zip(first, last, strict=True)
     ]
     header = ["parameter", "at first", "at last", "gradient at first", "gradient at last"]
