@@ -32,10 +32,13 @@ def train(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("expected a path, got an empty text for --out, --resume or --weights")
     given = {name: value for name, value in vars(options).items() if name not in ("command", "resume", "out", "model")}
     if options.resume is not None:
-        changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-        if changed not in ([], ["--data-dir"]) or options.model or options.out:
-            raise UsageError("--resume goes on with the settings of the run; only --data-dir can be given with it")
-        finished = recipe.resume(options.resume, options.data_dir, console)
+        changed = {name for name, value in given.items() if value is not None}
+        if changed - {"data_dir", "epochs"} or options.model or options.out:
+            raise UsageError("--resume goes on with the settings of the run; only --data-dir can be given with it, and "
+                             "--epochs, to train for longer")  # fmt: skip
+        if options.epochs is not None and options.epochs < 1:
+            raise UsageError(f"expected epochs of at least 1, got {options.epochs}")
+        finished = recipe.resume(options.resume, options.data_dir, console, options.epochs)
     else:
         if options.model is None:
             raise UsageError(f"expected a model to train: one of {', '.join(recipe.MODELS)}")

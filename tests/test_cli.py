@@ -87,7 +87,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, capsys):
     "setting",
     [
         ["tiny"],
-        ["--epochs", "3"],
+        ["--batch-size", "3"],
         ["--seed", "0"],
         ["--no-augment"],
         ["--out", "other"],
