@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,7 +222,8 @@ def _verdict(result: Result) -> str:
 
 
 def complain(message: str, style: str = "red") -> None:
-    Console(stderr=True, highlight=False).print(f"minidl: {message}", style=style, markup=False, soft_wrap=True)
+    with suppress(OSError):  # of a terminal that is gone
+        Console(stderr=True, highlight=False).print(f"minidl: {message}", style=style, markup=False, soft_wrap=True)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -36,7 +36,8 @@ def compiled(**options: Any) -> Callable[[Function], Any]: ...
 def compiled(function: Function | None = None, /, **options: Any) -> Any:
     """Compile a function of minidl/ops: `@compiled` or `@compiled(parallel=True)`, with the options of Numba's @njit.
 
-    ValueError for a function from elsewhere, whose changes the cache would not notice.
+    ValueError for a function from elsewhere, whose changes the cache would not notice; ImportError where Numba has been
+    told to compile nothing.
     """
     if function is None:
         return partial(_compile, options)
@@ -44,6 +45,9 @@ def compiled(function: Function | None = None, /, **options: Any) -> Any:
 
 
 def _compile(options: dict[str, Any], function: Function) -> Any:
+    if numba.config.DISABLE_JIT:
+        raise ImportError("kernels cannot be compiled while the environment variable NUMBA_DISABLE_JIT is set; unset "
+                          "it, or compute on backend 'reference'")  # fmt: skip
     kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)  # nobody calls kernels from C
     kernel._cache = KernelCache(function)  # where njit(cache=True) puts Numba's own
     kernel.get_call_template = partial(_find_overload, kernel.get_call_template)

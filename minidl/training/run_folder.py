@@ -94,11 +94,11 @@ class RunFolder:
 
     def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
         """Model, optimiser with its step count, position, and the seed, from which all else follows."""
-        self._refuse_if_vanished()
         memory = {"seed": current_seed(), "position": asdict(replace(position, totals=position.totals.read()))}
         if self.settings:
             memory["settings"] = self.settings
-        save_checkpoint(self.path / CHECKPOINT, model, optimiser, **memory)
+        with self._writing():
+            save_checkpoint(self.path / CHECKPOINT, model, optimiser, **memory)
 
     def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:
         """Put the checkpoint into model and optimiser; returns where training stands.
@@ -174,11 +174,20 @@ class RunFolder:
         self._replace(name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
     def _replace(self, name: str, write: Callable[[Path], object]) -> None:
+        with self._writing():
+            replace_file(self.path / name, write)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Refuse to make the folder anew: a run of which only a part is there."""
         self._refuse_if_vanished()
-        replace_file(self.path / name, write)
+        try:
+            yield
+        except OSError:
+            self._refuse_if_vanished()
+            raise
 
     def _refuse_if_vanished(self) -> None:
-        """replace_file() would make the folder anew, and a run of which only a part is there."""
         if self._identity not in (None, _identity(self.path)):
             raise FileNotFoundError(f"{self.path}: the run folder has been removed or renamed while it was trained in; "
                                     f"nothing more is saved")  # fmt: skip
