@@ -131,8 +131,11 @@ class RunFolder:
         writer.writerows(history)
         self._write_text("history.csv", text.getvalue())
 
-    def load_history(self) -> History:
-        """The rows of history.csv; none where there is no such file, ValueError when it is something else."""
+    def load_history(self, position: Position | None = None) -> History:
+        """The rows of history.csv; none where there is no such file.
+
+        ValueError when it is something else, or says something else of the epochs before `position`.
+        """
         path = self.path / "history.csv"
         if not path.is_file():
             return []
@@ -144,6 +147,8 @@ class RunFolder:
             check_history(table)
         except (ValueError, csv.Error) as error:
             raise ValueError(f"{path}: expected a table of numbers, as minidl train writes it, but {error}") from None
+        if position is not None and table[: position.epoch] != position.history:
+            raise ValueError(f"{path}: differs from what the checkpoint remembers of these epochs; it has been changed")
         return table
 
     def save_signals(self, records: list[dict[str, Any]]) -> None:
