@@ -21,6 +21,7 @@ from minidl import models
 from minidl.backend import get_backend, use_backend
 from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_schedule, suited
 from minidl.data import Cutout, DataLoader, RandomCrop, RandomFlip, label_smoothing, load_data, onehotbatch, to_float
+from minidl.data.selection import NAMES
 from minidl.functions import softmax
 from minidl.layers import Chain
 from minidl.losses import crossentropy, logitcrossentropy
@@ -73,7 +74,7 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int | kind if kind in (float, float | None) else kind):
                 raise ValueError(f"expected {name} of type {getattr(kind, '__name__', kind)}, got {value!r}")
-        for name, choices in (("model", MODELS), ("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
+        for name, choices in (("model", MODELS), ("data", NAMES), ("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
         for name, least in (

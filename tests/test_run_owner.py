@@ -13,6 +13,7 @@ import pytest
 import tiny_command
 from command_line import RUN, said_by
 from filelock import FileLock
+from kill_campaign import campaign
 
 from minidl.training.run_folder import RunFolder
 from minidl.training.run_owner import InUseError, owner_of
@@ -240,3 +241,9 @@ def test_settings_that_were_changed_after_the_checkpoint_are_noticed(tmp_path, f
         said = said_by(capsys, "train", "--resume", "run", code=1)
         assert f"the checkpoint is of {name} {config[name]!r}, not {value!r}: config.json has been changed" in said
         assert not Path("run", ".lock").exists()
+
+
+@POSIX
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_runs_come_out_the_same(tmp_path, kills):
+    campaign(kills, seed=kills, folder=tmp_path)
