@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -199,10 +200,13 @@ def test_a_folder_that_vanishes_is_an_error_and_not_a_finished_run(tmp_path, wri
 
 @POSIX
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(tmp_path, finished_run):
+def test_a_folder_that_cannot_be_written(finished_run, request):
     """As another user, who may read it."""
-    tmp_path.chmod(0o755)
-    folder = shutil.copytree(finished_run, tmp_path / "run")
+    place = Path(tempfile.mkdtemp())  # that of pytest is for its user alone
+    request.addfinalizer(lambda: shutil.rmtree(place))
+    place.chmod(0o755)
+    folder = shutil.copytree(finished_run, place / "run")
+    folder.chmod(0o755)
     before = content(folder)
     code = "from minidl.training.run_folder import RunFolder\nimport sys\nwith RunFolder(sys.argv[1]).owned(): pass"
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
@@ -211,7 +215,9 @@ def test_a_folder_that_cannot_be_written(tmp_path, finished_run):
     if any(not parent.stat().st_mode & 0o001 for parent in folder.parents):
         pytest.skip("the temporary folder is for its user alone")
     result = subprocess.run([*other, sys.executable, "-c", code, folder], capture_output=True, text=True, cwd="/")
-    assert result.stderr.splitlines()[-1].startswith(f"PermissionError: {folder}: nothing can be trained where nothing")
+    assert result.stderr.splitlines()[-1].startswith(
+        f"PermissionError: {folder}: cannot be written, so nothing can be trained there"
+    )
     folder.chmod(0o755)
     assert content(folder) == before
 
