@@ -43,7 +43,8 @@ def compiled(**options: Any) -> Callable[[Function], Any]: ...
 def compiled(function: Function | None = None, /, **options: Any) -> Any:
     """Compile a function of minidl/ops: `@compiled` or `@compiled(parallel=True)`, with the options of Numba's @njit.
 
-    ValueError for a function from elsewhere, whose changes the cache would not notice.
+    ValueError for a function from elsewhere, whose changes the cache would not notice; ImportError where Numba has been
+    told to compile nothing.
     """
     if function is None:
         return partial(_compile, options)
@@ -51,6 +52,9 @@ def compiled(function: Function | None = None, /, **options: Any) -> Any:
 
 
 def _compile(options: dict[str, Any], function: Function) -> Any:
+    if numba.config.DISABLE_JIT:
+        raise ImportError("kernels cannot be compiled while the environment variable NUMBA_DISABLE_JIT is set; unset "
+                          "it, or compute on backend 'reference'")  # fmt: skip
     if not options.get("parallel"):
         return _dispatcher(options, function)
     serial = partial(_dispatcher, {**options, "parallel": False}, function, ".serial")

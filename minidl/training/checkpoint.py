@@ -134,18 +134,28 @@ def checkpoint_memory(path: str | Path) -> dict[str, Any]:
 
 
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a temporary file beside `path`, and rename it when it has safely reached the disk."""
+    """Let `write` make a temporary file beside `path`, and rename it when it has safely reached the disk.
+
+    It may be read by those who may read any new file of this user, whoever wrote it. OSError names `path`.
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected the name of a file, got a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         write(temporary)
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         _reach_disk(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except SafetensorError as error:  # which has no number, but says what the system said
+        raise OSError(f"{path}: cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

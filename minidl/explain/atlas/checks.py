@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from functools import partial
 from typing import Any
 
 import numpy
 
 from minidl.checks import check_example
-from minidl.explain.markup import number, table
+from minidl.explain.markup import code, number, table
 from minidl.gradient_examples import EXAMPLES, Example
 from minidl.tensor import Tensor
 
@@ -40,7 +39,7 @@ def _row(example: Example) -> list[str]:
         " and ".join("wrong" if error is None else number(error, 1) for error in errors)
         for errors in zip(*((result.first_order, result.second_order) for result in results), strict=True)
     ]
-    return [f"<code>{html.escape(example.name)}</code>", *errors, number(_distance(example), 1)]
+    return [code(example.name), *errors, number(_distance(example), 1)]
 
 
 def _distance(example: Example) -> float:

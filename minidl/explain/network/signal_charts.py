@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from minidl.explain.charts import heat, image, line_chart
-from minidl.explain.markup import number, table
+from minidl.explain.markup import code, number, table
 from minidl.training.diagnosis import DEAD, died
 from minidl.training.signals import HIGHEST, LOWEST
 
@@ -84,8 +84,7 @@ def parameter_sizes(records: Sequence[Record]) -> str:
     """A table: how large each parameter and its gradient are, at the first and at the last moment."""
     first, last = records[0]["parameters"], records[-1]["parameters"]
     rows = [
-        [f"<code>{html.escape(after['name'])}</code>"]
-        + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
+        [code(after["name"])] + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
         for before, after in zip(first, last, strict=True)
     ]
     header = ["parameter", "at first", "at last", "gradient at first", "gradient at last"]
