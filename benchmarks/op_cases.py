@@ -17,6 +17,8 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "mean_pool2d": {"x": IMAGES},
     "relu": {"x": IMAGES},
     "row_sums": {"x": IMAGES},
+    "sum": {"x": IMAGES},
+    "mean": {"x": IMAGES},
     "dense": {"x": (64, 4096), "weight": (4096, 4096), "bias": (4096,)},
     "dropout": {"x": (64, 4096)},
     "softmax": {"x": ROWS},

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from minidl.whole_numbers import whole_number
+
 
 def to_float(images: NDArray[np.uint8], generator: np.random.Generator | None = None) -> NDArray[np.float32]:
     """Pixels of any shape, uint8 from 0 to 255, to float32 from 0 to 1. Uses no chance."""
@@ -47,9 +49,9 @@ class RandomCrop:
     """
 
     def __init__(self, padding: int = 4) -> None:
+        self.padding = whole_number("RandomCrop", "padding", padding)
         if padding < 0:
             raise ValueError(f"RandomCrop: padding must be 0 pixels or more, got {padding}.")
-        self.padding = padding
 
     def __call__(self, images: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
         """images (n, h, w, c) -> new array (n, h, w, c)."""
@@ -76,9 +78,9 @@ class Cutout:
     """
 
     def __init__(self, size: int = 8) -> None:
+        self.size = whole_number("Cutout", "size", size)
         if size < 1:
             raise ValueError(f"Cutout: size must be 1 pixel or more, got {size}.")
-        self.size = size
 
     def __call__(self, images: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
         """images (n, h, w, c) -> new array (n, h, w, c)."""
@@ -87,7 +89,7 @@ class Cutout:
         covered_rows = self._covered(generator.integers(0, h, size=(n,)), h)
         covered_columns = self._covered(generator.integers(0, w, size=(n,)), w)
         covered = covered_rows[:, :, np.newaxis] & covered_columns[:, np.newaxis, :]
-        mean_colour = images.mean((1, 2), keepdims=True, dtype=np.float32).astype(images.dtype)
+        mean_colour = images.mean((1, 2), keepdims=True, dtype=np.float64).astype(images.dtype)
         covered_images: NDArray[Any] = np.where(covered[..., np.newaxis], mean_colour, images)
         return covered_images
 

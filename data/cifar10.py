@@ -10,7 +10,6 @@ put inside; so minidl does not read it.
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from minidl.data.download import checksum_of, download, one_process_at_a_time, unpack
 from minidl.data.image_dataset import ImageDataset, check_split
+from minidl.folders import NoHomeFolderError, user_cache
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -94,16 +94,17 @@ def _read(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def cache_folder() -> Path:
     """Where downloads go if no folder is named: the place the operating system has for such files."""
-    if sys.platform == "win32":
-        parent = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    else:
-        parent = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(parent) / "minidl"
+    return user_cache("MINIDL_DATA") / "minidl"
 
 
 def _places(data_dir: str | os.PathLike[str] | None) -> dict[Path, str]:
     """The folders to look in, first to last, and who named each."""
-    named = ((data_dir, "data_dir"), (os.environ.get("MINIDL_DATA"), "MINIDL_DATA"), (cache_folder(), "cache"))
+    named = [(data_dir, "data_dir"), (os.environ.get("MINIDL_DATA"), "MINIDL_DATA")]
+    try:
+        named.append((cache_folder(), "cache"))
+    except NoHomeFolderError as error:
+        if not any(folder for folder, _ in named):
+            raise DataNotFoundError(f"CIFAR-10 is not here: {error}", str(error)) from None
     places: dict[Path, str] = {}
     for folder, by in named:
         if folder:

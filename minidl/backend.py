@@ -7,7 +7,8 @@ A backend is an array library (`xp`) plus the kernel file of the same name in ev
     "gpu"         CuPy    ops/*/gpu.py         CUDA, in ops/*/gpu.cu
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,11 +20,19 @@ from typing import Any
 import numpy
 
 ARRAY_LIBRARIES = {"reference": "numpy", "cpu": "numpy", "gpu": "cupy"}
+AFTER_FORK = ("this process was forked from one that had used CUDA, which does not survive that; start processes with "
+              "multiprocessing.get_context('spawn')")  # fmt: skip
 OLDEST_CARDS = {11: (3, 5), 12: (5, 0), 13: (7, 5)}  # compute capabilities, by CUDA's major version
+
+# A decorator of functions that compute on arrays. There, nan and infinity simply appear, as IEEE 754 has them, without
+# a warning or an error, whatever the caller has said to numpy.seterr().
+ieee = numpy.errstate(all="ignore")
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the same methods on both
 
 _default: ContextVar[str] = ContextVar("default_backend", default="cpu")
+_cuda_process: int | None = None  # the process that has asked CUDA for something
+_gpus: list["Backend"] = []  # none or one
 _swapped: ContextVar[Mapping[str, ModuleType]] = ContextVar("swapped_kernels", default=MappingProxyType({}))
 
 
@@ -31,6 +40,10 @@ _swapped: ContextVar[Mapping[str, ModuleType]] = ContextVar("swapped_kernels", d
 class Backend:
     name: str
     xp: ModuleType
+
+    def __reduce__(self) -> tuple[Callable[[str], "Backend"], tuple[str]]:
+        """Copied and pickled as its name: there is one of each in a process."""
+        return get_backend, (self.name,)
 
     @property
     def is_host(self) -> bool:
@@ -46,12 +59,17 @@ class Backend:
         """`array` on this backend in C order, which every kernel relies on; copied only if it must be."""
         if self.is_host and not isinstance(array, numpy.ndarray) and hasattr(array, "__cuda_array_interface__"):
             array = array.get()  # a CuPy array coming home
-        return self.xp.asarray(array, dtype=dtype, order="C")
+        return self.xp.asarray(array, order="C") if dtype is None else _converted(self.xp, array, dtype)
 
     def synchronise(self) -> None:
         """Wait for queued work to finish; call it before reading a clock."""
         if not self.is_host:
             self.xp.cuda.get_current_stream().synchronize()
+
+
+@ieee
+def _converted(xp: ModuleType, array: Any, dtype: object) -> Array:
+    return xp.asarray(array, dtype=dtype, order="C")
 
 
 @cache
@@ -73,17 +91,24 @@ def get_backend(name: str) -> Backend:
     problem = why_unusable(name)
     if problem is not None:
         raise ImportError(f"backend {name!r} cannot be used: {problem}. Backend 'cpu' works")
-    return Backend(name, import_module(ARRAY_LIBRARIES[name]))
+    backend = Backend(name, import_module(ARRAY_LIBRARIES[name]))
+    if name == "gpu":
+        _gpus.append(backend)
+    return backend
 
 
 def why_unusable(name: str) -> str | None:
     """What is missing on this machine for a backend, and what to do about it; None when nothing is."""
     if name != "gpu":
         return None
+    global _cuda_process
+    if _cuda_process not in (None, os.getpid()):
+        return AFTER_FORK
     try:
         runtime = import_module("cupy").cuda.runtime
     except ImportError as error:
         return f"CuPy is missing ({error}); install it with: pip install 'minidl[gpu]'"
+    _cuda_process = os.getpid()
     try:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
@@ -101,6 +126,27 @@ def why_unusable(name: str) -> str | None:
     except (ImportError, OSError, RuntimeError) as error:
         return f"CUDA's own libraries are missing ({error}); install them with: pip install 'cupy-cuda13x[ctk]'"
     return None
+
+
+class _LostBackend(Backend):
+    """What the gpu backend becomes in a forked process, for tensors that are on it: all that functions ask for raises
+    RuntimeError, where CUDA's own errors would come late and say little."""
+
+    @property
+    def name(self) -> Any:
+        raise RuntimeError(f"backend 'gpu': {AFTER_FORK}")
+
+    xp = is_host = name
+
+
+def _leave_cuda() -> None:
+    for gpu in _gpus:
+        object.__setattr__(gpu, "__class__", _LostBackend)
+    get_backend.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_cuda)
 
 
 def default_backend() -> Backend:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from minidl.gradient_rules import ClipGlobalNorm, GradientRule, OptimiserChain, WeightDecay
-from minidl.optimisers import Adam, AdamW, Descent, Momentum, Nesterov, Optimiser, RMSProp
+from minidl.optimisers import Adam, AdamW, Descent, Group, Momentum, Nesterov, Optimiser, RMSProp
 from minidl.schedules import Schedule, constant, cosine, one_cycle, piecewise, warmed_up
 
 
@@ -39,14 +39,34 @@ def suited(name: str, **given: float | None) -> Rates:
     return replace(OPTIMISERS[name], **{rate: value for rate, value in given.items() if value is not None})
 
 
-def make_optimiser(name: str, rates: Rates, clip_norm: float | None = None) -> Optimiser:
+def parse_groups(text: str) -> list[Group]:
+    """The groups in "*.bias:rate_factor=2,weight_decay=0; *.scale,*.shift:weight_decay=0".
+
+    ValueError for anything else.
+    """
+    groups = []
+    for part in text.replace(" ", "").split(";"):
+        patterns, _, settings = part.partition(":")
+        try:
+            numbers = {name: float(value) for name, value in (setting.split("=") for setting in settings.split(","))}
+            groups.append(Group(*patterns.split(","), **numbers))
+        except (TypeError, ValueError) as error:  # TypeError: another setting
+            raise ValueError(
+                f"groups: expected '*.bias:rate_factor=2,weight_decay=0' or the like, got {part!r}: {error}"
+            ) from None
+    return groups
+
+
+def make_optimiser(name: str, rates: Rates, clip_norm: float | None = None, groups: Sequence[Group] = ()) -> Optimiser:
     """An optimiser of OPTIMISERS. Gradients are shortened to `clip_norm` first; then weights decay.
 
     AdamW lets weights shrink beside its steps; for the others, decay is part of the gradient.
     """
     optimiser = _bare(name, rates)
+    optimiser.groups = list(groups)
     rules: list[GradientRule] = [] if clip_norm is None else [ClipGlobalNorm(clip_norm)]
-    if rates.weight_decay and not isinstance(optimiser, Momentum | AdamW):  # these two have it built in
+    decays = bool(rates.weight_decay) or any(group.weight_decay is not None for group in groups)
+    if decays and optimiser.decays is None:
         rules.append(WeightDecay(rates.weight_decay))
     return OptimiserChain(*rules, optimiser) if rules else optimiser
 

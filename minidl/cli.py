@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,9 +19,7 @@ from minidl.choices import OPTIMISERS, SCHEDULES, UsageError
 from minidl.commands import INTERRUPTED, complain
 from minidl.training.diagnosis import NotFiniteError
 
-if TYPE_CHECKING:
-    pass
-
+EXPECTED = (OSError, ValueError, ImportError, NotImplementedError, MemoryError, NotFiniteError)
 BACKENDS = ["cpu", "reference", "gpu"]
 EXERCISES = [
     "relu", "dense", "mean_pool2d", "max_pool2d", "conv2d", "softmax", "softmax_cross_entropy", "dropout", "batch_norm",
@@ -28,29 +28,66 @@ EXERCISES = [
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    failed: files that are missing or damaged, numbers that are not finite, a gradient that is wrong or undecided
+  1    failed: files missing or damaged, numbers not finite, gradients wrong or undecided; MINIDL_DEBUG=1 shows where
   2    wrong usage: unknown commands, options, models, or values that make no sense
   130  stopped by Ctrl-C: training finishes its step and saves first, unless Ctrl-C comes again"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, see EXIT_CODES. With --json, the document alone goes to stdout."""
+    _prepare_streams()
     options = _parser().parse_args(arguments)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may have any characters
     console = Console(highlight=False, stderr=getattr(options, "json", False))
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return options.command(options, console)  # type: ignore[no-any-return]
-    except SystemExit:  # how rich ends a program whose output nobody reads any more
+            code: int = options.command(options, console)
+            sys.stdout.flush()
+            return code
+    except (SystemExit, BrokenPipeError):  # the former is how rich ends a program whose output nobody reads any more
+        _drop_output()
         complain("nobody reads the output any more, so this ends; what was finished is saved")
         return 1
-    except (OSError, ValueError, ImportError, NotImplementedError, MemoryError, NotFiniteError) as error:
-        complain("\n".join([str(error), *getattr(error, "__notes__", [])]))  # a note says in which layer
-        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("MINIDL_DEBUG"):
+            traceback.print_exc()
+        _drop_output()
+        complain(_explained(error, sys.argv[1:] if arguments is None else arguments))
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _prepare_streams() -> None:
+    """Names of files may have any characters, which not every encoding has; and a stream may have been closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (for as long as Python runs)
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Where stdout cannot be written, let nobody try again, as Python does when it ends."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for as long as Python runs)
+
+
+def _explained(error: Exception, arguments: Sequence[str]) -> str:
+    """What failed, in words. An error that no part of minidl expects says in which command, and how to see more."""
+    said = "\n".join([str(error), *getattr(error, "__notes__", [])])  # a note says in which layer
+    if isinstance(error, EXPECTED) and str(error) and not (isinstance(error, OSError) and _names_nothing(error)):
+        return said
+    line = " ".join([type(error).__name__, *said.split()])
+    return f"{shlex.join(['minidl', *arguments])} failed: {line}; with MINIDL_DEBUG=1 it shows where"
+
+
+def _names_nothing(error: OSError) -> bool:
+    """Whether the system said what is wrong, but not with which file."""
+    return error.errno is not None and error.filename is None
 
 
 def _show_warning(
@@ -78,13 +115,23 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("model", nargs="?", metavar="MODEL", help="such as vgg19, or vgg19-plain without batch norm")
     train.add_argument("--data", choices=["auto", "cifar10", "digits"], help="auto: CIFAR-10 if to be had, else Digits")
     train.add_argument("--data-dir", metavar="DIR", help="where CIFAR-10 lies, or is to be put")
-    train.add_argument("--epochs", type=int, metavar="N", help="passes over the data (20)")
+    train.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="passes over the data (20); with --resume, the new number, over which the schedule is stretched",
+    )
     train.add_argument("--batch-size", type=int, metavar="N", help="images in a step (64)")
     train.add_argument("--learning-rate", type=float, metavar="X", help=f"the highest of the schedule ({_rates()})")
     train.add_argument("--optimiser", choices=list(OPTIMISERS), help="what turns gradients into steps (momentum)")
     train.add_argument("--momentum", type=float, metavar="X", help="of the optimisers momentum and nesterov (0.9)")
     train.add_argument("--weight-decay", type=float, metavar="X", help="how strongly weights shrink (0; adamw: 0.01)")
     train.add_argument("--clip-norm", type=float, metavar="X", help="shorten gradients whose norm is above X")
+    train.add_argument(
+        "--groups",
+        metavar="GROUPS",
+        help="rates of some parameters, by name: '*.bias:rate_factor=2,weight_decay=0; *.scale,*.shift:weight_decay=0'",
+    )
     train.add_argument(
         "--schedule",
         choices=SCHEDULES,
@@ -179,7 +226,10 @@ def _rates() -> str:
 
 
 def _train_text() -> str:
-    return "Train MODEL. Ctrl-C finishes the step and saves; --resume goes on as if nothing had happened."
+    return (
+        "Train MODEL. Ctrl-C finishes the step and saves; --resume goes on as if nothing had happened, and with "
+        "--epochs for longer than was asked for at first: its schedule is then that of a run of so many epochs."
+    )
 
 
 def _exercise_text() -> str:

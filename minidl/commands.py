@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,10 +33,13 @@ def train(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("expected a path, got an empty text for --out, --resume or --weights")
     given = {name: value for name, value in vars(options).items() if name not in ("command", "resume", "out", "model")}
     if options.resume is not None:
-        changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-        if changed not in ([], ["--data-dir"]) or options.model or options.out:
-            raise UsageError("--resume goes on with the settings of the run; only --data-dir can be given with it")
-        finished = recipe.resume(options.resume, options.data_dir, console)
+        changed = {name for name, value in given.items() if value is not None}
+        if changed - {"data_dir", "epochs"} or options.model or options.out:
+            raise UsageError("--resume goes on with the settings of the run; only --data-dir can be given with it, and "
+                             "--epochs, to train for longer")  # fmt: skip
+        if options.epochs is not None and options.epochs < 1:
+            raise UsageError(f"expected epochs of at least 1, got {options.epochs}")
+        finished = recipe.resume(options.resume, options.data_dir, console, options.epochs)
     else:
         if options.model is None:
             raise UsageError(f"expected a model to train: one of {', '.join(recipe.MODELS)}")
@@ -221,7 +225,8 @@ def _verdict(result: Result) -> str:
 
 
 def complain(message: str, style: str = "red") -> None:
-    Console(stderr=True, highlight=False).print(f"minidl: {message}", style=style, markup=False, soft_wrap=True)
+    with suppress(OSError):  # of a terminal that is gone
+        Console(stderr=True, highlight=False).print(f"minidl: {message}", style=style, markup=False, soft_wrap=True)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -30,13 +30,14 @@ from minidl.ops.elementwise import (
     sqrt,
     swish,
     tanh,
+    weighted,
     where,
+    xlogy,
 )
 from minidl.ops.max_pool2d.op import max_pool2d, max_pool2d_gather, max_pool2d_scatter
 from minidl.ops.mean_pool2d.op import mean_pool2d, mean_pool2d_gradient
-from minidl.ops.reductions import max, mean, min, sum, var
+from minidl.ops.reductions import max, min, var
 from minidl.ops.relu.op import relu, relu_gradient
-from minidl.ops.row_sums.op import row_sums
 from minidl.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -50,6 +51,7 @@ from minidl.ops.shaping import (
 )
 from minidl.ops.softmax.op import logsoftmax, softmax
 from minidl.ops.softmax_cross_entropy.op import softmax_cross_entropy
+from minidl.ops.sum.op import mean, row_sums, sum
 
 __all__ = [
     "absolute", "add", "batch_norm", "broadcast_to", "clip", "concatenate", "conv2d", "conv2d_input_gradient",
@@ -59,5 +61,5 @@ __all__ = [
     "max_pool2d_scatter", "maximum", "mean", "mean_pool2d", "mean_pool2d_gradient", "min", "minimum", "multiply",
     "negative", "normalise", "power", "relu", "relu_gradient", "reshape", "row_sums", "scatter", "select", "sigmoid",
     "softmax", "softmax_cross_entropy", "softplus", "sqrt", "stack", "subtract", "sum", "sum_to", "swish", "tanh",
-    "transpose", "var", "where",
+    "transpose", "var", "weighted", "where", "xlogy",
 ]  # fmt: skip

@@ -132,6 +132,8 @@ EXAMPLES = [
     Example(F.where, booleans(2, 3), numbers(2, 3), numbers(3)),
     Example(F.maximum, distinct(2, 3), distinct(2, 3) + 0.05),
     Example(F.minimum, distinct(2, 3), distinct(2, 3) + 0.05),
+    Example(F.weighted, numbers(2, 3), numbers(3)),
+    Example(F.xlogy, numbers(2, 3), positive(3)),
     Example(F.clip, distinct(3, 4), low=-0.3, high=0.3),
     # activation functions
     Example(F.identity, numbers(2, 3)),

@@ -1,45 +1,41 @@
 """What can be done to gradients before an optimiser uses them, with Flux's names.
 
-OptimiserChain(ClipNorm(1.0), WeightDecay(5e-4), Adam())     # from left to right, the optimiser last
+Adam(rules=[ClipNorm(1.0), WeightDecay(5e-4)])                # one after the other
+OptimiserChain(ClipNorm(1.0), WeightDecay(5e-4), Adam())     # the same in Flux's spelling, the optimiser last
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from minidl.backend import Array
-from minidl.optimisers import Optimiser
+from minidl.backend import Array, ieee
+from minidl.optimiser_base import GradientRule, Group, Optimiser, above_0, at_least_0
 from minidl.tensor import Tensor
 
-
-class GradientRule:
-    """Changes the gradients of parameters. A new one defines change(), or apply() when it has to see all of them."""
-
-    def apply(self, params: Mapping[str, Tensor]) -> None:
-        """Change the gradients of all parameters that have one."""
-        for parameter in params.values():
-            if parameter.grad is not None:
-                parameter.grad = Tensor(self.change(parameter.grad.array, parameter.array), parameter.backend)
-
-    def change(self, gradient: Array, parameter: Array) -> Array:
-        """What one gradient becomes; a new array."""
-        raise NotImplementedError(f"{type(self).__name__} does not define change()")
+__all__ = ["ClipGlobalNorm", "ClipGrad", "ClipNorm", "GradientRule", "OptimiserChain", "WeightDecay"]
 
 
 class WeightDecay(GradientRule):
     """gradient + decay * parameter, so that weights which nothing holds shrink (Krogh and Hertz 1991)."""
 
     def __init__(self, decay: float) -> None:
-        self.decay = _at_least_0("WeightDecay: expected a decay", decay)
+        self.decay = at_least_0("WeightDecay: expected a decay", decay)
 
+    @ieee
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient + self.decay * parameter
+
+    def in_group(self, group: Group) -> GradientRule:
+        return self if group.weight_decay is None else WeightDecay(group.weight_decay)
 
 
 class ClipGrad(GradientRule):
     """Each number of a gradient limited to -limit...limit."""
 
     def __init__(self, limit: float) -> None:
-        self.limit = _at_least_0("ClipGrad: expected a limit", limit)
+        self.limit = at_least_0("ClipGrad: expected a limit", limit)
 
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient.clip(-self.limit, self.limit)
@@ -49,8 +45,9 @@ class ClipNorm(GradientRule):
     """Each gradient whose norm, the root of its sum of squares, is above `limit` shortened to it (Flux's ClipNorm)."""
 
     def __init__(self, limit: float) -> None:
-        self.limit = _above_0("ClipNorm", limit)
+        self.limit = above_0("ClipNorm: expected a limit", limit)
 
+    @ieee
     def change(self, gradient: Array, parameter: Array) -> Array:
         return gradient * _shortening([gradient], self.limit)
 
@@ -62,8 +59,9 @@ class ClipGlobalNorm(GradientRule):
     """
 
     def __init__(self, limit: float) -> None:
-        self.limit = _above_0("ClipGlobalNorm", limit)
+        self.limit = above_0("ClipGlobalNorm: expected a limit", limit)
 
+    @ieee
     def apply(self, params: Mapping[str, Tensor]) -> None:
         moving = [parameter for parameter in params.values() if parameter.grad is not None]
         gradients = [parameter.grad.array for parameter in moving if parameter.grad is not None]
@@ -73,11 +71,24 @@ class ClipGlobalNorm(GradientRule):
                 parameter.grad = Tensor(gradient * factor, parameter.backend)
 
 
+def _of_the_optimiser(name: str) -> Any:
+    return property(
+        lambda chain: getattr(chain.optimiser, name),
+        lambda chain, value: setattr(chain.optimiser, name, value),
+        doc=f"The optimiser's {name}.",
+    )
+
+
 class OptimiserChain(Optimiser):
     """Gradient rules one after the other, and an optimiser, which is last: Flux's OptimiserChain.
 
-    Learning rate, step count and state are the optimiser's. TypeError when anything else stands among the parts.
+    OptimiserChain(ClipNorm(1.0), Adam()) does what Adam(rules=[ClipNorm(1.0)]) does, and their checkpoints are equal:
+    all but the rules is the optimiser's. TypeError when anything else stands among the parts.
     """
+
+    learning_rate, steps, state, counts, groups = map(
+        _of_the_optimiser, ("learning_rate", "steps", "state", "counts", "groups")
+    )
 
     def __init__(self, *parts: GradientRule | Optimiser) -> None:
         self.rules = [rule for rule in parts[:-1] if isinstance(rule, GradientRule)]
@@ -86,53 +97,35 @@ class OptimiserChain(Optimiser):
             raise TypeError(f"OptimiserChain: expected gradient rules and an optimiser behind them, got {parts}")
         self.optimiser, self.memories = last, last.memories
 
+    @contextmanager
+    def _with_all_rules(self) -> Iterator[Optimiser]:
+        """The optimiser with the chain's rules before its own."""
+        own = self.optimiser.rules
+        self.optimiser.rules = [*self.rules, *own]
+        try:
+            yield self.optimiser
+        finally:
+            self.optimiser.rules = own
+
     def step(self, params: Mapping[str, Tensor]) -> None:
-        for rule in self.rules:
-            rule.apply(params)
-        self.optimiser.step(params)
+        with self._with_all_rules() as optimiser:
+            optimiser.step(params)
 
-    @property
-    def learning_rate(self) -> float:
-        """The optimiser's; setting it sets that."""
-        return self.optimiser.learning_rate
+    def check_groups(self, params: Mapping[str, Tensor]) -> None:
+        with self._with_all_rules() as optimiser:
+            optimiser.check_groups(params)
 
-    @learning_rate.setter
-    def learning_rate(self, learning_rate: float) -> None:
-        self.optimiser.learning_rate = learning_rate
+    def restore(self, steps: int, counts: dict[str, int], state: dict[str, dict[str, Array]]) -> None:
+        self.optimiser.restore(steps, counts, state)
 
-    @property
-    def steps(self) -> int:
-        """How many steps the optimiser has taken."""
-        return self.optimiser.steps
-
-    @steps.setter
-    def steps(self, steps: int) -> None:
-        self.optimiser.steps = steps
-
-    @property
-    def state(self) -> dict[str, dict[str, Array]]:
-        """The optimiser's memories, by their names and the parameters' names."""
-        return self.optimiser.state
-
-    @state.setter
-    def state(self, state: dict[str, dict[str, Array]]) -> None:
-        self.optimiser.state = state
+    def description(self) -> dict[str, Any]:
+        with self._with_all_rules() as optimiser:
+            return optimiser.description()
 
 
+@ieee
 def _shortening(gradients: list[Array], limit: float) -> Any:
     """The factor that brings the norm of all numbers down to `limit`; 1 when it is there. On a GPU it stays there."""
-    squares = sum((gradient.astype("float64") ** 2).sum() for gradient in gradients)
+    squares = sum((gradient.astype("float64") ** 2).sum(dtype="float64") for gradient in gradients)
     norm = squares**0.5
     return (limit / norm.clip(limit, None)).astype(gradients[0].dtype)
-
-
-def _at_least_0(expected: str, value: float) -> float:
-    if not value >= 0:
-        raise ValueError(f"{expected} of 0 or more, got {value}")
-    return value
-
-
-def _above_0(name: str, value: float) -> float:
-    if not value > 0:
-        raise ValueError(f"{name}: expected a limit above 0, got {value}")
-    return value

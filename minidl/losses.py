@@ -1,7 +1,7 @@
 """Losses, as Flux defines them: loss(predicted, target) -> one number.
 
 Targets have the shape of the predictions: labels become rows with onehotbatch(). `agg` sums the losses of the samples
-up in one number; the mean unless given.
+up in one number; the mean unless given. What a target of 0 weighs counts as 0, even where it is infinite.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy
 
 from minidl.operands import operands
-from minidl.ops.elementwise import absolute, log, softplus, where
-from minidl.ops.reductions import mean
+from minidl.ops.elementwise import absolute, minimum, softplus, weighted, xlogy
 from minidl.ops.softmax_cross_entropy.op import softmax_cross_entropy
+from minidl.ops.sum.op import mean
 from minidl.tensor import Operand, Tensor
 
 Aggregate = Callable[[Tensor], Tensor]
@@ -24,7 +24,7 @@ def crossentropy(predicted: Operand, target: Operand, agg: Aggregate = mean) -> 
     15.94, not infinity. For scores that have not been through softmax use logitcrossentropy.
     """
     predicted, target = _same_shape("crossentropy", predicted, target)
-    return agg(-(target * log(predicted + _eps(predicted))).sum(-1))
+    return agg(-xlogy(target, predicted + _eps(predicted)).sum(-1))
 
 
 def logitcrossentropy(predicted: Operand, target: Operand, agg: Aggregate = mean) -> Tensor:
@@ -37,13 +37,13 @@ def binarycrossentropy(predicted: Operand, target: Operand, agg: Aggregate = mea
     """-target * log(predicted + eps) - (1 - target) * log(1 - predicted + eps), for probabilities of any shape."""
     predicted, target = _same_shape("binarycrossentropy", predicted, target)
     eps = _eps(predicted)
-    return agg(-target * log(predicted + eps) - (1 - target) * log(1 - predicted + eps))
+    return agg(-xlogy(target, predicted + eps) - xlogy(1 - target, 1 - predicted + eps))
 
 
 def logitbinarycrossentropy(predicted: Operand, target: Operand, agg: Aggregate = mean) -> Tensor:
     """binarycrossentropy(sigmoid(predicted), target) for scores of any shape, without eps and without overflow."""
     predicted, target = _same_shape("logitbinarycrossentropy", predicted, target)
-    return agg((1 - target) * predicted + softplus(-predicted))
+    return agg(weighted(target, softplus(-predicted)) + weighted(1 - target, softplus(predicted)))
 
 
 def mse(predicted: Operand, target: Operand, agg: Aggregate = mean) -> Tensor:
@@ -62,15 +62,14 @@ def huber_loss(predicted: Operand, target: Operand, agg: Aggregate = mean, delta
     """error ** 2 / 2 where |error| < delta, else delta * (|error| - delta / 2) (Huber 1964)."""
     predicted, target = _same_shape("huber_loss", predicted, target)
     error = absolute(predicted - target)
-    return agg(where(error < delta, 0.5 * error * error, delta * (error - 0.5 * delta)))
+    small = minimum(error, delta)  # its gradient is 0 from delta on; that of error * error would be infinite in the end
+    return agg(small * (error - 0.5 * small))
 
 
 def kldivergence(predicted: Operand, target: Operand, agg: Aggregate = mean) -> Tensor:
     """sum over classes of target * log(target / predicted), for probabilities (n, classes); 0 * log 0 counts as 0."""
     predicted, target = _same_shape("kldivergence", predicted, target)
-    positive = target.array > 0
-    entropy = (target * log(where(positive, target, 1.0))).sum(-1)
-    return agg(entropy) + crossentropy(predicted, target, agg)
+    return agg(xlogy(target, target).sum(-1)) + crossentropy(predicted, target, agg)
 
 
 def _eps(x: Tensor) -> float:

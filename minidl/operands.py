@@ -8,6 +8,7 @@ import numpy
 
 from minidl.backend import Array, default_backend
 from minidl.tensor import FLOATS, Operand, Tensor
+from minidl.whole_numbers import is_whole_number as is_whole_number
 
 
 def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
@@ -21,7 +22,11 @@ def operands(op: str, *inputs: Operand) -> tuple[Tensor, ...]:
     joined = []
     for x in inputs:
         if not isinstance(x, Tensor):
-            x = Tensor(x, backend, dtype=None if _has_dtype(x) else dtype)
+            try:
+                x = Tensor(x, backend, dtype=None if _has_dtype(x) else dtype)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"as an input of {op}")
+                raise
         if x.backend.name != backend.name:
             raise ValueError(
                 f"{op}: inputs live on different backends, {backend.name!r} and {x.backend.name!r}; "
@@ -66,11 +71,6 @@ def check_bias(op: str, bias: Tensor | None, outputs: int) -> None:
 def shapes_of(tensors: Sequence[Tensor]) -> str:
     """Their shapes, for an error: "(2, 3) and (4,)"."""
     return " and ".join(str(x.shape) for x in tensors)
-
-
-def is_whole_number(value: object) -> TypeGuard[int]:
-    """Whether it is one of Python's or NumPy's integers; True and 2.0 are never meant as a size or an axis."""
-    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
 
 
 def _has_dtype(x: object) -> TypeGuard[Tensor | Array]:

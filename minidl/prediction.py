@@ -14,7 +14,7 @@ from minidl.data import DataLoader, classes_of
 from minidl.functions import softmax
 from minidl.layers import Chain
 from minidl.modes import evaluation_mode, no_grad
-from minidl.recipe import EVALUATION_BATCH, PREPROCESSING, build, load_weights, read_settings
+from minidl.recipe import EVALUATION_BATCH, PREPROCESSING, build, ends_in_softmax, load_weights, read_settings
 from minidl.training.run_folder import RunFolder
 
 SIZE = 32  # pixels, of all data sets
@@ -113,11 +113,11 @@ def probabilities(model: Chain, batches: Iterable[NDArray[Any]]) -> NDArray[Any]
 
     A network that ends in softmax gives them by itself.
     """
-    parts = []
+    parts, gives_probabilities = [], ends_in_softmax(model)
     with no_grad(), evaluation_mode():
         for batch in batches:
             scores = model(batch)
-            parts.append((scores if model[-1] is softmax else softmax(scores)).numpy())
+            parts.append((scores if gives_probabilities else softmax(scores)).numpy())
     return np.concatenate(parts)
 
 

@@ -6,6 +6,8 @@ is a function of (seed, epoch, step, index): nothing has to be saved, and a resu
 
 import numpy
 
+from minidl.whole_numbers import is_whole_number
+
 _seed = 0
 _generator = numpy.random.default_rng(_seed)
 
@@ -13,9 +15,9 @@ _generator = numpy.random.default_rng(_seed)
 def seed(number: int) -> None:
     """Start again from `number` (a whole number, 0 or more): the same seed gives the same weights, order and masks."""
     global _seed, _generator
-    if not isinstance(number, int) or number < 0:
+    if not is_whole_number(number) or number < 0:
         raise ValueError(f"seed: expected a whole number, 0 or more, got {number!r}")
-    _seed, _generator = number, numpy.random.default_rng(number)
+    _seed, _generator = int(number), numpy.random.default_rng(number)
 
 
 def current_seed() -> int:

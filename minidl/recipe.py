@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import platform
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,10 +19,12 @@ from rich.console import Console
 import minidl
 from minidl import models
 from minidl.backend import get_backend, use_backend
-from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_schedule, suited
+from minidl.choices import OPTIMISERS, SCHEDULES, Rates, UsageError, make_optimiser, make_schedule, parse_groups, suited
 from minidl.data import Cutout, DataLoader, RandomCrop, RandomFlip, label_smoothing, load_data, onehotbatch, to_float
+from minidl.data.selection import NAMES
 from minidl.functions import softmax
 from minidl.layers import Chain
+from minidl.layers.layer import is_plain
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.randomness import seed
 from minidl.training.callbacks import KeepRunFolder, ProgressDisplay, StopOnInterrupt, WatchSignal
@@ -28,6 +32,7 @@ from minidl.training.checkpoint import load_checkpoint
 from minidl.training.data_loader import AugmentationStep
 from minidl.training.loop import Loss, Training, evaluate
 from minidl.training.run_folder import CHECKPOINT, RunFolder
+from minidl.training.run_owner import InUseError
 from minidl.training.signals import SAMPLES, RecordSignals
 
 MODELS: dict[str, Callable[[], Chain]] = {name: getattr(models, name) for name in models.__all__} | {
@@ -63,6 +68,7 @@ class Settings:
     optimiser: str = "momentum"
     clip_norm: float | None = None
     warmup: int | None = None
+    groups: str | None = None  # of parameters, with rates of their own: see parse_groups()
     weights: str | None = None  # a checkpoint, or a run folder with one, whose weights this run starts from
 
     def __post_init__(self) -> None:
@@ -70,7 +76,7 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int | kind if kind in (float, float | None) else kind):
                 raise ValueError(f"expected {name} of type {getattr(kind, '__name__', kind)}, got {value!r}")
-        for name, choices in (("model", MODELS), ("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
+        for name, choices in (("model", MODELS), ("data", NAMES), ("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
         for name, least in (
@@ -99,7 +105,9 @@ class Settings:
             raise ValueError(f"momentum is for the optimisers momentum and nesterov; {self.optimiser} has none to set")
         if self.warmup is not None and self.schedule == "one-cycle":
             raise ValueError("warmup is for the other schedules; one-cycle has a rise of its own")
-        get_backend(self.backend)  # for its checks
+        if self.groups is not None:
+            parse_groups(self.groups)  # for its checks
+        get_backend(self.backend)
 
     @property
     def rates(self) -> Rates:
@@ -110,7 +118,8 @@ class Settings:
 
 def train_new(settings: Settings, out: str | None, console: Console) -> bool:
     """Start a run in folder `out` (runs/MODEL, numbered, unless given). Returns whether it came to its end."""
-    folder = RunFolder.create(out or _free_folder(settings.model))
+    if out:
+        RunFolder.create(out)  # for its errors, before anything takes time
     train_data, test_data = load_data(settings.data, settings.data_dir, say(console))
     settings = replace(
         settings,
@@ -122,23 +131,72 @@ def train_new(settings: Settings, out: str | None, console: Console) -> bool:
     training = _prepare(settings, train_data, test_data)
     if settings.weights:
         load_weights(settings.weights, training.model)  # before there is a folder: weights that do not fit leave none
-    folder.save_config(asdict(settings) | {"made_with": _versions()})
-    if settings.weights:  # from here on, those of the other run may change
-        folder.save_checkpoint(training.model, training.optimiser, training.position)
-    return _run(folder, training, train_data, console)
+    with _new_folder(out, settings.model) as folder:
+        _save_config(folder, settings, _versions())
+        if settings.weights:  # from here on, those of the other run may change
+            folder.save_checkpoint(training.model, training.optimiser, training.position)
+        return _run(folder, training, train_data, console)
 
 
-def resume(path: str, data_dir: str | None, console: Console) -> bool:
-    """Go on with the run in folder `path`, bit for bit as if it had never stopped."""
+def resume(path: str, data_dir: str | None, console: Console, epochs: int | None = None) -> bool:
+    """Go on with the run in folder `path`, bit for bit as if it had never stopped.
+
+    With another number of `epochs` than it began with, its schedule is from now on that of a run of so many. ValueError
+    when more of them are done already.
+    """
     folder = RunFolder(path)
-    settings = read_settings(folder)
-    train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
-    training = _prepare(settings, train_data, test_data)
-    if folder.has_checkpoint():
-        training.position = folder.load_checkpoint(training.model, training.optimiser)
-    elif settings.weights:
-        load_weights(settings.weights, training.model)
-    return _run(folder, training, train_data, console)
+    read_settings(folder)  # for its errors: a folder without a run stays as it is
+    with folder.owned():
+        settings = read_settings(folder)
+        before, settings = settings.epochs, replace(settings, epochs=epochs or settings.epochs)
+        train_data, test_data = load_data(settings.data, data_dir or settings.data_dir, say(console))
+        training = _prepare(settings, train_data, test_data)
+        if folder.has_checkpoint():
+            training.position = folder.load_checkpoint(training.model, training.optimiser)
+        elif settings.weights:
+            load_weights(settings.weights, training.model)
+        if settings.epochs != before:
+            say(console)(_other_epochs(folder, training, settings, before))
+            _save_config(folder, settings, folder.load_config().get("made_with"))
+        return _run(folder, training, train_data, console)
+
+
+def _other_epochs(folder: RunFolder, training: Training, settings: Settings, before: int) -> str:
+    """What becomes of the schedule, in words; ValueError when there are more epochs behind than are to be."""
+    position, schedule = training.position, training.schedule
+    begun = position.epoch + (position.batch > 0)
+    if settings.epochs < begun:
+        raise ValueError(f"{folder.path}: expected --epochs of at least {begun}, for so many are done or begun, got "
+                         f"{settings.epochs}")  # fmt: skip
+    changed = f"Epochs: {settings.epochs}, {before} before."
+    if settings.schedule == "constant" or schedule is None:
+        return changed
+    rate = schedule(training.optimiser.steps)
+    return (f"{changed} The schedule ({settings.schedule}) goes on as that of a run of {settings.epochs} epochs, at a "
+            f"learning rate of {rate:.3g}")  # fmt: skip
+
+
+@contextmanager
+def _new_folder(out: str | None, model: str) -> Iterator[RunFolder]:
+    """Folder `out`, ours, with no run in it; without a name, the first that is free: runs/MODEL, runs/MODEL-2, ..."""
+    for number in count(1):
+        folder = RunFolder.create(out) if out else RunFolder(_numbered(model, number))
+        if not out and folder.path.exists():
+            continue
+        with ExitStack() as ours:
+            try:
+                ours.enter_context(folder.owned(new=True))
+            except (FileExistsError, InUseError):  # of a run that has just been started, too
+                if out:
+                    raise
+                continue
+            yield folder
+            return
+
+
+def _save_config(folder: RunFolder, settings: Settings, made_with: Any) -> None:
+    folder.settings = asdict(settings)
+    folder.save_config(folder.settings | {"made_with": made_with})
 
 
 def read_settings(folder: RunFolder, backend: str | None = None) -> Settings:
@@ -146,9 +204,11 @@ def read_settings(folder: RunFolder, backend: str | None = None) -> Settings:
     config = folder.load_config() | ({"backend": backend} if backend else {})
     config.pop("made_with", None)
     try:
-        return Settings(**config)
+        settings = Settings(**config)
     except (TypeError, ValueError) as error:  # a setting is unknown, missing or out of range
         raise ValueError(f"{folder.path / 'config.json'}: not the settings of a run: {error}") from None
+    folder.settings = asdict(settings)
+    return settings
 
 
 def settings_of(model_or_run: str) -> Settings:
@@ -173,13 +233,25 @@ def say(console: Console, style: str | None = None) -> Callable[[str], None]:
 
 def loss_for(model: Chain) -> Loss:
     """Cross-entropy in the form that fits the end of the network: probabilities, or scores."""
-    return crossentropy if model[-1] is softmax else logitcrossentropy
+    return crossentropy if ends_in_softmax(model) else logitcrossentropy
+
+
+def ends_in_softmax(model: object) -> bool:
+    """Whether a network gives probabilities: its last layer is softmax, or has it as its activation."""
+    if is_plain(model, Chain):
+        return bool(model.layers) and ends_in_softmax(model.layers[-1])
+    return model is softmax or getattr(model, "activation", None) is softmax
 
 
 def _prepare(settings: Settings, train_data: Any, test_data: Any) -> Training:
     """Everything that takes part, as it is before the first step."""
     model, batches = build(settings), _batches(train_data, settings, training=True)
-    optimiser = make_optimiser(settings.optimiser, settings.rates, settings.clip_norm)
+    groups = parse_groups(settings.groups) if settings.groups else []
+    optimiser = make_optimiser(settings.optimiser, settings.rates, settings.clip_norm, groups)
+    try:
+        optimiser.check_groups(model.params())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     steps = settings.epochs * len(batches)
     schedule = make_schedule(settings.schedule, settings.rates.learning_rate, steps, settings.warmup)
     validation = _batches(test_data, settings, training=False)
@@ -230,13 +302,8 @@ def _batches(data: Any, settings: Settings, training: bool) -> DataLoader:
     return DataLoader((images, smoothed), settings.batch_size, shuffle=True, seed=settings.seed, augment=changes)
 
 
-def _free_folder(model: str) -> Path:
-    """runs/MODEL, or the first of runs/MODEL-2, runs/MODEL-3, ... that is free."""
-    path, number = Path("runs", model), 1
-    while path.exists():
-        number += 1
-        path = Path("runs", f"{model}-{number}")
-    return path
+def _numbered(model: str, number: int) -> Path:
+    return Path("runs", model if number == 1 else f"{model}-{number}")
 
 
 def _versions() -> dict[str, str]:

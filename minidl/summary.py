@@ -15,7 +15,8 @@ import numpy
 from minidl.layers.chain import Chain, Parallel, SkipConnection
 from minidl.layers.conv import Conv, ConvTranspose
 from minidl.layers.dense import Dense
-from minidl.layers.layer import Layer, name_of
+from minidl.layers.fusion import plan
+from minidl.layers.layer import Layer, is_plain, name_of
 from minidl.layers.normalisation import BatchNorm, GroupNorm, LayerNorm
 from minidl.modes import no_grad, training_mode
 from minidl.tensor import Tensor
@@ -33,7 +34,7 @@ class Row:
     multiply_adds       for one input: those of convolutions and dense layers, which are nearly all; None when it is a
                         layer of another kind with parameters, of which nothing is known
     activation_bytes    what the layer makes of a batch in training and keeps for the backward pass, without the few
-                        bytes with which pools remember their choice; 0 where it is computed at one go with the next
+                        bytes with which pools remember their choice; 0 where it is computed together with the next
     parameter_bytes     parameters, their gradients, the optimiser's memories of them, and statistics
     """
 
@@ -93,16 +94,16 @@ class _Look:
             inside.extend(rows)
             return y
 
-        if isinstance(layer, Chain):
+        if is_plain(layer, Chain):
             (y,) = inputs
             passed_on = _passed_on(layer)
-            for i, part in enumerate(layer):
+            for i, part in enumerate(layer.layers):
                 y = run(part, y)
                 if i in passed_on:
                     inside[-1] = replace(inside[-1], activation_bytes=0)
-        elif isinstance(layer, SkipConnection):
+        elif is_plain(layer, SkipConnection):
             y = run(layer.connection, run(layer.layer, *inputs), *inputs)
-        elif isinstance(layer, Parallel):
+        elif is_plain(layer, Parallel):
             given = inputs * len(layer.layers) if len(inputs) == 1 else inputs
             y = run(layer.connection, *[run(part, x) for part, x in zip(layer.layers, given, strict=True)])
         else:
@@ -113,7 +114,7 @@ class _Look:
         try:
             y = layer(*inputs)
         except Exception as error:
-            error.add_note(f"in {name_of(layer)}, given {' and '.join(str(x.shape) for x in inputs)}")
+            error.add_note(f"in {name_of(layer)}, given {' and '.join(str(getattr(x, 'shape', x)) for x in inputs)}")
             raise
         tensors = layer.tensors().values() if isinstance(layer, Layer) else ()
         new = [x for x in tensors if id(x) not in self.seen]
@@ -146,13 +147,9 @@ class _Look:
 
 
 def _passed_on(chain: Chain) -> set[int]:
-    """The layers that are computed at one go with the one behind them, so that nothing of theirs is kept."""
-    passed_on: set[int] = set()
-    for i, layer in enumerate(chain):
-        if isinstance(layer, Conv):
-            following, _ = layer.together_with(chain.layers[i + 1 : i + 3])
-            passed_on.update(range(i, i + following))
-    return passed_on
+    """The layers that training computes together with the one after them, so that nothing of theirs is kept."""
+    steps = plan(chain.layers, recording=True)
+    return {i for step in steps for i in range(step.start, step.end - 1)}
 
 
 def multiply_adds(layer: Callable[..., Any], input_shape: Sequence[int], output_shape: Sequence[int]) -> int | None:
@@ -162,12 +159,12 @@ def multiply_adds(layer: Callable[..., Any], input_shape: Sequence[int], output_
     once per pixel it gets, Dense once. Additions of biases, and the few operations per number of normalisation,
     activations and pools, are not counted, as is usual.
     """
-    if isinstance(layer, Conv | Dense):
+    if is_plain(layer, Conv) or is_plain(layer, Dense):
         return math.prod(output_shape[1:-1]) * layer.weight.size
-    if isinstance(layer, ConvTranspose):
+    if is_plain(layer, ConvTranspose):
         return math.prod(input_shape[1:-1]) * layer.weight.size
-    is_free = not isinstance(layer, Layer) or isinstance(layer, BatchNorm | GroupNorm | LayerNorm) or not layer.params()
-    return 0 if is_free else None
+    normalises = any(is_plain(layer, kind) for kind in (BatchNorm, GroupNorm, LayerNorm))
+    return 0 if normalises or not isinstance(layer, Layer) or not layer.params() else None
 
 
 def _numbers(tensors: Sequence[Tensor]) -> int:

@@ -15,13 +15,19 @@ walk back (`create_graph=True`).
 
 from __future__ import annotations
 
+import copy
+import numbers
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import is_dataclass
+from functools import partial
+from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
 
-from minidl.backend import Array, Backend, default_backend, get_backend
+from minidl.backend import Array, Backend, default_backend, get_backend, ieee
 from minidl.modes import is_recording, recording
 
 
@@ -37,7 +43,6 @@ class Tensor:
         "__weakref__", "_array", "_backward", "_captured", "_inputs", "_keeps_result", "_op", "backend", "grad",
         "requires_grad", "version",
     )  # fmt: skip
-    __array_ufunc__ = None  # `numpy_array + tensor` is ours to compute
     __hash__ = object.__hash__  # a tensor is a key by what it is, not by its numbers, although == compares those
 
     def __init__(
@@ -50,10 +55,12 @@ class Tensor:
         if backend is None:
             backend = default_backend()
         self.backend = get_backend(backend) if isinstance(backend, str) else backend
-        if isinstance(array, Tensor):
-            raise TypeError("Tensor: expected an array, got a Tensor; use its .to() to move it or .detach() to copy it")
-        if dtype is None and not hasattr(array, "dtype"):
-            dtype = numpy.float32
+        if type(array) is not numpy.ndarray:
+            check_numbers(array)
+            if dtype is None and not hasattr(array, "dtype"):
+                dtype = numpy.float32
+        elif array.dtype.kind not in NUMBERS:
+            check_numbers(array)
         self._array = self.backend.asarray(array, dtype)
         if requires_grad and self._array.dtype not in FLOATS:
             raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got {self._array.dtype}")
@@ -165,14 +172,34 @@ class Tensor:
         for leaf, dx in _walk_back(self, _start(self, gradient), None, create_graph):
             leaf.grad = dx if leaf.grad is None else leaf.grad + dx
 
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """What copy.copy() and copy.deepcopy() give: a tensor with numbers of its own, and `grad` with it.
+
+        It has no history: the copy of a computed tensor asks for no gradient, like detach()'s.
+        """
+        return _restored(self._array.copy(), self.backend, self._is_leaf, copy.deepcopy(self.grad, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle keeps: the same, with the numbers as a NumPy array."""
+        return _restored, (self.numpy(), self.backend, self._is_leaf, self.grad)
+
+    @property
+    def _is_leaf(self) -> bool:
+        """Whether it asks for its gradient and was made by hand."""
+        return self.requires_grad and self._op is None
+
     def __del__(self) -> None:
         if getattr(self, "_inputs", ()):
             _take_apart(self)
 
     def __repr__(self) -> str:
-        numbers_ = numpy.array2string(self.numpy(), precision=4, threshold=20, separator=", ", prefix="Tensor(")
+        numbers_, shortened = _shown(self.numpy())
+        shape = f", shape={self.shape}" if shortened else ""
         gradient = ", requires_grad=True" if self.requires_grad else ""
-        return f"Tensor({numbers_}, {self.backend.name!r}, {self.dtype}{gradient})"
+        return f"Tensor({numbers_}{shape}, {self.backend.name!r}, {self.dtype}{gradient})"
 
     if TYPE_CHECKING:  # written in minidl/ops/, where attach() makes them Python's operators and methods of tensors
 
@@ -213,9 +240,69 @@ class Tensor:
         def graph(self, names: Any = None) -> Any: ...
 
 
+def check_numbers(array: object) -> None:
+    """TypeError, or ValueError for uneven rows, unless this is numbers, of which none would be lost in a tensor."""
+    if isinstance(array, Tensor):
+        raise TypeError("Tensor: expected an array, got a Tensor; use its .to() to move it or .detach() to copy it")
+    if isinstance(array, numpy.ma.MaskedArray):
+        raise TypeError("Tensor: expected an array, got a masked array; say what its gaps are with .filled(value)")
+    kind = getattr(getattr(array, "dtype", None), "kind", NUMBERS)
+    if kind not in NUMBERS:
+        raise TypeError(f"Tensor: expected numbers, got an array of {array.dtype}; "  # type: ignore[attr-defined]
+                        f"convert it, with .astype('float32') say")  # fmt: skip
+    if isinstance(array, list | tuple):
+        _check_list(array)
+    elif (
+        not isinstance(array, numbers.Real | numpy.generic | Sequence)
+        and not hasattr(array, "__array__")
+        and not hasattr(array, "__cuda_array_interface__")
+    ) or isinstance(array, str | bytes):
+        raise TypeError(f"Tensor: expected numbers, a list or an array of them, got {_short(array)}")
+
+
+def _check_list(rows: Sequence[object]) -> None:
+    for row in rows if not set(map(type, rows)) <= {float, int} else ():
+        if isinstance(row, Tensor):
+            if row.requires_grad:
+                raise TypeError("Tensor: expected numbers, got a list with a Tensor that asks for its gradient, which "
+                                "would be lost; use stack() or concatenate(), or .detach() them")  # fmt: skip
+        else:
+            check_numbers(row)
+    if len({_length(row) for row in rows}) > 1:
+        raise ValueError("Tensor: expected rows of one length, got a list with others")
+
+
+def _length(row: Any) -> int:
+    return len(row) if getattr(row, "ndim", isinstance(row, Sequence)) else -1
+
+
+def _short(thing: object) -> str:
+    text = repr(thing)
+    return f"a {type(thing).__name__}: {text if len(text) < 40 else text[:36] + '...'}"
+
+
+def _shown(array: numpy.ndarray[Any, Any]) -> tuple[str, bool]:
+    """The numbers of an array in less than 30 lines, and whether some are left out."""
+    for threshold, edge in ((20, 3), (0, 3), (0, 2), (0, 1)):
+        text = numpy.array2string(
+            array, precision=4, threshold=threshold, edgeitems=edge, separator=", ", prefix="Tensor("
+        )
+        if text.count("\n") < LINES:
+            return text, "..." in text or array.size == 0
+    return _shown(array.reshape(-1))[0], True
+
+
+def _restored(array: Array, backend: Backend, requires_grad: bool, grad: Tensor | None) -> Tensor:
+    x = Tensor(array, backend, requires_grad)
+    x.grad = grad
+    return x
+
+
 Backward: TypeAlias = Callable[[Tensor], tuple[Tensor | None, ...]]  # from dy to one gradient per input
 Operand: TypeAlias = Tensor | Array | float  # what functions take; minidl/operands.py makes tensors of them
 Axis: TypeAlias = int | Sequence[int] | None
+LINES = 28  # that print() shows of a tensor, at most
+NUMBERS = "biuf"  # the kinds of dtypes that a tensor can hold: booleans, whole numbers and floats
 FLOATS = (numpy.dtype(numpy.float32), numpy.dtype(numpy.float64))  # what can be computed with and have gradients
 
 
@@ -272,13 +359,18 @@ def record(
 
     `backward(dy)` gives one gradient per input, in order (None for an input that needs none). It must not capture the
     returned tensor: without that cycle, memory is freed by reference counting. It captures the tensors whose numbers
-    it still needs, and `array` itself if it needs that; backward() refuses to run once one of them has been changed.
+    it still needs, and `array` itself if it needs that; backward() refuses to run once one of them has been changed,
+    one in a list, tuple, dict, set or partial(), or one that a function it calls has captured, included.
     That holds only as long as `array` shares no memory with another tensor: a view must be copied.
     """
     y = Tensor(array, backend or inputs[0].backend)
     if is_recording() and any(x.requires_grad for x in inputs):
         y.requires_grad, y._inputs, y._backward, y._op = True, inputs, backward, name or _name(backward)
         captured = _captured(y._op, backward)
+        for thing in captured:
+            if type(thing) not in PLAIN and not (isinstance(thing, tuple) and SINGLE.issuperset(map(type, thing))):
+                captured = list(_inside(captured, set()))
+                break
         y._captured = tuple((x, x.version) for x in captured if isinstance(x, Tensor))
         y._keeps_result = any(thing is y._array for thing in captured)
     return y
@@ -295,6 +387,41 @@ def _captured(op: str, backward: Backward) -> list[object]:
     except ValueError:  # an empty cell
         raise RuntimeError(f"{op}: its backward uses a variable that has no value yet, such as the result of the "
                            f"function; it must compute that again") from None  # fmt: skip
+
+
+SINGLE = {int, float, bool, str, type(None)}
+PLAIN = {*SINGLE, numpy.ndarray, Tensor, Backend}  # what has no other tensors inside
+
+
+def _inside(thing: object, seen: set[int]) -> Iterator[object]:
+    """What backward captured, and what is inside of it."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    inner: Iterable[object] = ()
+    if isinstance(thing, dict):
+        inner = thing.values()
+    elif isinstance(thing, (tuple, list, set, frozenset)):
+        inner = thing
+    elif isinstance(thing, partial):
+        inner = (thing.func, *thing.args, *thing.keywords.values())
+    elif isinstance(thing, SimpleNamespace) or (is_dataclass(thing) and not isinstance(thing, type | Backend)):
+        inner = vars(thing).values()
+    elif isinstance(thing, FunctionType):
+        inner = (*_cells(thing), *(thing.__defaults__ or ()))
+    else:
+        yield thing
+    for part in inner:
+        yield from _inside(part, seen)
+
+
+def _cells(function: FunctionType) -> list[object]:
+    """What a function has captured, as far as it has a value by now."""
+    found = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):
+            found.append(cell.cell_contents)
+    return found
 
 
 def op_name(x: Tensor) -> str | None:
@@ -400,6 +527,7 @@ def _check_unchanged(node: Tensor) -> None:
         )
 
 
+@ieee
 def _gradients(op: str | None, backward: Backward, dy: Tensor, expected: int) -> tuple[Tensor | None, ...]:
     gradients = backward(dy)
     if not isinstance(gradients, tuple) or len(gradients) != expected:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minidl import Tensor
-from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_schedule, suited
+from minidl.choices import OPTIMISERS, SCHEDULES, Rates, make_optimiser, make_schedule, parse_groups, suited
 from minidl.gradient_rules import ClipGlobalNorm, OptimiserChain, WeightDecay
 from minidl.optimisers import Adam, AdamW, Descent, Momentum, Nesterov, RMSProp
 from minidl.recipe import Settings
@@ -71,6 +71,40 @@ def test_rules_are_made_only_where_they_are_needed():
     chained = make_optimiser("adam", Rates(0.1, None, 0.5), clip_norm=1.0)
     assert isinstance(chained, OptimiserChain)
     assert [type(rule) for rule in chained.rules] == [ClipGlobalNorm, WeightDecay]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("*.bias:rate_factor=64", [(("*.bias",), 64, None)]),
+        ("*.bias:rate_factor=64,weight_decay=0", [(("*.bias",), 64, 0)]),
+        ("*.scale,*.shift:weight_decay=0;  layers.0.*:rate_factor=1e-1", [
+            (("*.scale", "*.shift"), 1, 0), (("layers.0.*",), 0.1, None),
+        ]),
+    ],
+)  # fmt: skip
+def test_groups_as_they_are_typed(text, expected):
+    assert [(group.patterns, group.rate_factor, group.weight_decay) for group in parse_groups(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", ";", "*.bias:rate_factor=2;",
+     "*.bias", "*.bias:", ":rate_factor=2", "*.bias,:rate_factor=2", "*.bias:rate=2", "*.bias:rate_factor=x",
+     "*.bias:rate_factor=-1", "*.bias:weight_decay=nan", "*.bias:weight_decay=inf", "*.bias:rate_factor=2,"],
+)  # fmt: skip
+def test_groups_that_make_no_sense(text):
+    with pytest.raises(ValueError, match=r"groups: expected '\*.bias:rate_factor=2,weight_decay=0' or the like, got"):
+        parse_groups(text)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_groups_reach_every_optimiser(name, decay):
+    groups = parse_groups("x:rate_factor=2,weight_decay=0.25")
+    grouped = after_one_step(make_optimiser(name, suited(name, weight_decay=decay), groups=groups), [2.0], [3.0])
+    rates = suited(name, weight_decay=0.25, learning_rate=2 * suited(name).learning_rate)
+    np.testing.assert_array_equal(grouped, after_one_step(make_optimiser(name, rates), [2.0], [3.0]))
 
 
 @pytest.mark.parametrize(

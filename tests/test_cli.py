@@ -87,7 +87,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, capsys):
     "setting",
     [
         ["tiny"],
-        ["--epochs", "3"],
+        ["--batch-size", "3"],
         ["--seed", "0"],
         ["--no-augment"],
         ["--out", "other"],
@@ -154,7 +154,7 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path, capsys, source):
 def test_such_a_run_is_resumed_without_the_other(tmp_path, capsys, monkeypatch):
     """Stopped at any time after it has begun: before its own first checkpoint too."""
 
-    class Killed(Exception):
+    class Killed(BaseException):  # which the last resort of the command does not see
         pass
 
     def killed(self, training):
@@ -271,6 +271,7 @@ class InterruptOnce(ProgressDisplay):
 RECIPE = {
     "optimiser": "adam", "learning_rate": 0.002, "weight_decay": 0.01, "clip_norm": 0.5, "schedule": "step",
     "warmup": 3, "cutout": 4, "label_smoothing": 0.1,
+    "groups": "*.bias,*.shift:weight_decay=0; layers.1.*:rate_factor=2",
 }  # fmt: skip
 
 

@@ -9,12 +9,13 @@ import pytest
 from command_line import run, said_by
 from rich.console import Console
 
-from minidl import Chain, flatten, no_grad, recipe, softmax
+from minidl import Chain, Dense, flatten, no_grad, recipe, softmax
 from minidl.data import CIFAR10, Digits, classes_of, to_float
 from minidl.data.cifar10 import CLASSES
 from minidl.display import picture, print_prediction
-from minidl.prediction import Picture, Prediction, predict, read_picture, read_pictures
-from minidl.recipe import Settings
+from minidl.losses import crossentropy, logitcrossentropy
+from minidl.prediction import Picture, Prediction, predict, probabilities, read_picture, read_pictures
+from minidl.recipe import Settings, ends_in_softmax, loss_for
 from minidl.training.checkpoint import save_checkpoint
 from minidl.training.run_folder import RunFolder
 
@@ -155,6 +156,32 @@ def test_a_network_that_ends_in_softmax_gives_probabilities_already(tmp_path, mo
     assert found.classes[0][0] == "cat"
     assert found.classes[0][1] == pytest.approx(np.exp(9) / (np.exp(9) + 9))
     assert sum(p for _, p in found.classes) == pytest.approx(1)
+
+
+class Halved(Chain):
+    def __call__(self, x):
+        return super().__call__(x) * 0.5
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (Chain(Dense(2, 3), softmax), True),
+        (Chain(Dense(2, 3, softmax)), True),
+        (Chain(flatten, Chain(Chain(Dense(2, 3, softmax)))), True),
+        (Chain(Dense(2, 3)), False),
+        (Chain(softmax, Dense(2, 3)), False),
+        (Halved(Dense(2, 3), softmax), False),
+        (Chain(), False),
+    ],
+)
+def test_where_a_network_ends_in_softmax(model, expected):
+    assert ends_in_softmax(model) == expected
+    assert loss_for(model) is (crossentropy if expected else logitcrossentropy)
+    if len(model):
+        x = np.random.default_rng(0).random((4, 2), np.float32)
+        y = model(x).numpy()
+        np.testing.assert_allclose(probabilities(model, [x]), y if expected else softmax(y).numpy(), rtol=1e-6)
 
 
 def test_names_of_classes():

@@ -38,6 +38,8 @@ from minidl.training.run_folder import RunFolder
         ({"label_smoothing": 1.5}, "expected label_smoothing from 0 to 1, got 1.5"),
         ({"epochs": "3"}, "expected epochs of type int, got '3'"),
         ({"epochs": None}, "expected epochs of type int, got None"),
+        ({"groups": "*.bias:rate=2"}, "groups: expected '.*' or the like, got '.*bias:rate=2': .*'rate'"),
+        ({"groups": ["*.bias"]}, r"expected groups of type str \| None, got "),
         ({"data_dir": 3}, r"expected data_dir of type str \| None, got 3"),
     ],
     ids=str,

@@ -14,17 +14,17 @@ PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl
 
 # Imports point only up this list. A name with a dot at its end stands for a folder.
 READING_ORDER = [
-    "minidl.folders", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor", "minidl.dlpack",
-    "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.numerical_derivative",
+    "minidl.folders", "minidl.whole_numbers", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor",
+    "minidl.dlpack", "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.numerical_derivative",
     "minidl.gradient_verdicts", "minidl.captured_tensors", "minidl.moving_leaves", "minidl.gradient_comparison",
-    "minidl.float32_comparison", "minidl.gradient_check",
-    "minidl.gradient_examples",
-    "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimisers", "minidl.gradient_rules",
-    "minidl.schedules", "minidl.training.", "minidl.interchange.", "minidl.models.", "minidl.data.", "minidl.keras.",
+    "minidl.float32_comparison", "minidl.gradient_check", "minidl.gradient_examples", "minidl.layers.", "minidl.losses",
+    "minidl.metrics", "minidl.optimiser_base", "minidl.gradient_rules", "minidl.optimisers", "minidl.schedules",
+    "minidl.training.", "minidl.interchange.", "minidl.models.", "minidl.data.", "minidl.keras.",
     "minidl.", "minidl.explain.", "minidl.displays", "minidl.exercises.", "minidl.commands", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [
-    "minidl.ops.windows", "minidl.ops.shaping", "minidl.ops.elementwise", "minidl.ops.arithmetic",
+    "minidl.ops.windows", "minidl.ops.axis_sums", "minidl.ops.shaping", "minidl.ops.elementwise",
+    "minidl.ops.arithmetic", "minidl.ops.sum.op",
     "minidl.ops.reductions", "minidl.ops.cuda", "minidl.ops.tiles", "minidl.ops.column_sums", "minidl.ops.blocks",
     "minidl.ops.threads", "minidl.ops.kernel_cache", "minidl.ops.compiling", "minidl.ops.simd",
     "minidl.ops.copying", "minidl.ops.register_tile", "minidl.ops.tasks", "minidl.ops.products",

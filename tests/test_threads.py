@@ -35,7 +35,7 @@ def threads_used():
             numbers[i] = i
         return numba.get_num_threads()
 
-    kernel = _launched(numba.njit(parallel=True)(threads_used))
+    kernel = _launched(numba.njit(parallel=True)(threads_used), serial=None)
     return lambda size=FEW + 1: kernel(np.zeros(size))
 
 

@@ -93,6 +93,8 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "mean_pool2d": lambda x: f.mean_pool2d(x, POOL),
     "relu": f.relu,
     "row_sums": f.row_sums,
+    "sum": lambda x: x.sum((1, 2, 3)),
+    "mean": lambda x: x.mean((0, 1, 2)),
     "dense": f.dense,
     "dropout": lambda x, rate: f.dropout(x, rate, (0, 0, 0)),
     "softmax": f.softmax,

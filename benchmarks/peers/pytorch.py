@@ -137,6 +137,8 @@ OPS: dict[str, Callable[..., Any]] = {
     "mean_pool2d": lambda x: f.avg_pool2d(x, POOL),
     "relu": f.relu,
     "row_sums": lambda x: x.sum((0, 2, 3)),
+    "sum": lambda x: x.sum((1, 2, 3)),
+    "mean": lambda x: x.mean((0, 2, 3)),
     "dense": f.linear,
     "dropout": f.dropout,
     "softmax": lambda x: f.softmax(x, -1),

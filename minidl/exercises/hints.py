@@ -84,11 +84,11 @@ def _size_of(expected: Numbers, got: Numbers) -> Iterator[str]:
     elif alike(-expected):
         yield "the sign is turned round"
     elif expected.any():
-        factor = float((expected * got).sum() / (expected * expected).sum())
+        factor = float((expected * got).sum(dtype=np.float64) / (expected * expected).sum(dtype=np.float64))
         if abs(factor) > 1e-6 and abs(factor - 1) > 1e-3 and alike(factor * expected):
             whole = f" (1 / {1 / factor:.6g})" if abs(factor) < 1 else ""
             yield f"everything is {factor:.6g} times as large as it should be{whole}"
-        difference = float((got - expected).mean())
+        difference = float((got - expected).mean(dtype=np.float64))
         if got.size > 1 and alike(expected + difference):
             yield f"everything is off by the same {difference:.6g}"
     for axis in range(got.ndim):

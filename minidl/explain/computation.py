@@ -172,7 +172,8 @@ def _numbers(x: Tensor) -> str:
         return number(array.item())
     if array.ndim == 1 and array.size <= FEW:
         return f"[{', '.join(number(value, 3) for value in array)}]"
-    return f"{'×'.join(map(str, array.shape))}: {number(array.mean(), 3)} ± {number(array.std(), 2)}"
+    mean, deviation = array.mean(dtype="float64"), array.std(dtype="float64")
+    return f"{'×'.join(map(str, array.shape))}: {number(mean, 3)} ± {number(deviation, 2)}"
 
 
 def _corner(place: Place, column_width: float) -> tuple[float, float]:

@@ -60,15 +60,34 @@ def highlighted_lines(code: str, language: str) -> list[str]:
     return str(highlight(code.rstrip("\n"), lexer, HtmlFormatter(nowrap=True))).rstrip("\n").split("\n")
 
 
+class Html(str):
+    """Text that is HTML already. Where plain text is expected too, everything else is escaped."""
+
+    __slots__ = ()
+
+
+def code(text: str) -> Html:
+    """Text in the type of code, on its line."""
+    return Html(f"<code>{html.escape(text)}</code>")
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
-    """Rows of HTML under a header of plain text; the first cell of a row is its heading. Scrolls when it is wide."""
+    """Rows under a header; the first cell of a row is its heading. Scrolls when it is wide.
+
+    Cells are plain text, or Html.
+    """
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
+        f'<tr><th scope="row">{_escaped(row[0])}</th>{"".join(f"<td>{_escaped(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in rows
     )
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     start = _start_of_table(caption or "Table")
     return f"{start}{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{_END_OF_TABLE}"
+
+
+def _escaped(text: str) -> str:
+    return text if isinstance(text, Html) else html.escape(text)
 
 
 def _start_of_table(name: str) -> str:

@@ -96,7 +96,8 @@ class Page:
         """Write the page to a file, beside and renamed; returns its path."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda temporary: temporary.write_text(self.html(), encoding="utf-8"))
+        text = self.html().encode("utf-8", "backslashreplace")  # names of files may have any characters
+        replace_file(path, lambda temporary: temporary.write_bytes(text))
         return path
 
     def _repr_html_(self) -> str:

@@ -26,7 +26,7 @@ from minidl.interchange.keras_files import (
 )
 from minidl.interchange.shared import shared_once
 from minidl.layers import BatchNorm, Chain, Conv, ConvTranspose, Dense, GroupNorm, Layer, LayerNorm
-from minidl.layers.layer import check_same, name_of
+from minidl.layers.layer import check_same, is_plain, name_of
 from minidl.tensor import Tensor
 
 CLASSES: dict[type[Layer], tuple[str, tuple[str, ...]]] = {
@@ -80,7 +80,7 @@ def _places(model: Chain, names: Sequence[str] | None) -> dict[str, list[Tensor]
     for name, layer in _named_layers(model, names):
         if isinstance(layer, ConvTranspose) and layer.groups > 1:
             raise ValueError(f"Keras has no transposed convolution in groups: {name_of(layer)}")
-        tensors = [getattr(layer, attribute) for attribute in CLASSES[type(layer)][1]]
+        tensors = [getattr(layer, attribute) for attribute in CLASSES[_kind_of(layer)][1]]
         places[name] = [x for x in tensors if x is not None]
     placed = {id(x) for tensors in places.values() for x in tensors}
     for name, x in model.tensors().items():
@@ -92,8 +92,9 @@ def _places(model: Chain, names: Sequence[str] | None) -> dict[str, list[Tensor]
 
 def _named_layers(model: Chain, names: Sequence[str] | None) -> list[tuple[str, Layer]]:
     if names is None:
+        _class_of(model)  # for its check
         return list(_of_sequential(model, ""))
-    layers = [layer for layer in model.layers_inside() if type(layer) in CLASSES]
+    layers = [layer for layer in model.layers_inside() if _kind_of(layer) in CLASSES]
     if len(names) != len(layers) or len(set(names)) != len(names):
         raise ValueError(f"expected {len(layers)} different names, one for each layer with weights, got {list(names)}")
     return list(zip(names, layers, strict=True))
@@ -101,7 +102,7 @@ def _named_layers(model: Chain, names: Sequence[str] | None) -> list[tuple[str, 
 
 def _of_sequential(chain: Chain, start: str) -> Iterator[tuple[str, Layer]]:
     """The layers with weights by the names that Keras gives them in a Sequential."""
-    layers = [layer for layer in chain if isinstance(layer, Chain) or _owns_tensors(layer)]
+    layers = [layer for layer in chain.layers if isinstance(layer, Chain) or _owns_tensors(layer)]
     names = numbered_names(_class_of(layer) for layer in layers)
     for name, layer in zip(names, layers, strict=True):
         if isinstance(layer, Chain):
@@ -115,12 +116,18 @@ def _owns_tensors(layer: Callable[..., Any]) -> bool:
 
 
 def _class_of(layer: Any) -> str:
-    if isinstance(layer, Chain):
+    if is_plain(layer, Chain):
         return "Sequential"
-    if type(layer) not in CLASSES:
+    kind = _kind_of(layer)
+    if kind not in CLASSES:
         raise ValueError(f"Keras's Sequential has no counterpart of {name_of(layer)}; for a functional model, say with "
                          f"names=[...] what the layers with weights are called in its file")  # fmt: skip
-    return CLASSES[type(layer)][0]
+    return CLASSES[kind][0]
+
+
+def _kind_of(layer: object) -> type:
+    """The class of minidl that a layer is of; of a class of yours that computes something else, that one."""
+    return next((kind for kind in CLASSES if is_plain(layer, kind)), type(layer))
 
 
 def _numbered(layers: dict[str, list[Tensor]] | Weights) -> dict[str, Any]:

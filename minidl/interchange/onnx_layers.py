@@ -32,7 +32,7 @@ from minidl.layers import (
     SkipConnection,
     Upsample,
 )
-from minidl.layers.layer import name_of
+from minidl.layers.layer import is_plain, name_of
 from minidl.layers.padding import padding_for
 from minidl.modes import evaluation_mode, no_grad
 from minidl.ops.windows import Windows, make_windows
@@ -41,8 +41,9 @@ from minidl.tensor import Tensor
 
 def convert(graph: Graph, function: Callable[..., Any], x: Value) -> Value:
     """Add what `function`, a layer or not, computes of x. NotImplementedError for one that is not known here."""
-    if type(function) in LAYERS:
-        return LAYERS[type(function)](graph, function, x)
+    for kind, added in LAYERS.items():
+        if is_plain(function, kind):
+            return added(graph, function, x)
     plain, options = (function.func, function.keywords) if isinstance(function, partial) else (function, {})
     if plain in SLOPES and not (options.keys() - {SLOPES[plain][1]}):
         name, option, default = SLOPES[plain]
@@ -66,7 +67,7 @@ def _shape_behind(layer: Callable[..., Any], x: Value) -> tuple[int, ...]:
 
 
 def _chain(graph: Graph, chain: Chain, x: Value) -> Value:
-    for i, layer in enumerate(chain):
+    for i, layer in enumerate(chain.layers):
         try:
             x = convert(graph, layer, x)
         except Exception as error:
@@ -105,7 +106,7 @@ def _joined(graph: Graph, connection: Callable[..., Any], values: Sequence[Value
 
 def _convolution(graph: Graph, layer: Conv | ConvTranspose, x: Value) -> Value:
     """Weights are (f, c, kh, kw) there, those of ConvTranspose (c, f, kh, kw): the axes turned round in both."""
-    kind, less = type(layer).__name__, layer.stride if isinstance(layer, ConvTranspose) else 1
+    kind, less = ("ConvTranspose", layer.stride) if isinstance(layer, ConvTranspose) else ("Conv", 1)
     size = layer.weight.shape[:2]
     windows = make_windows(kind, size, layer.stride, padding_for(layer.pad, size, layer.dilation, less), layer.dilation)
     shape = _shape_behind(layer, x)
@@ -244,7 +245,7 @@ def _flatten(graph: Graph, x: Value) -> Value:
     return Value(graph.node("Flatten", x.name, axis=1), (x.shape[0], math.prod(x.shape[1:])))
 
 
-LAYERS: dict[type, Callable[[Graph, Any, Value], Value]] = {
+LAYERS: dict[type[Layer], Callable[[Graph, Any, Value], Value]] = {
     Chain: _chain,
     SkipConnection: _skip,
     Parallel: _parallel,

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy
 from safetensors import SafetensorError
@@ -38,7 +38,7 @@ from minidl.layers import (
     Parallel,
     SkipConnection,
 )
-from minidl.layers.layer import check_same, name_of
+from minidl.layers.layer import check_same, is_plain, name_of
 from minidl.tensor import Tensor
 from minidl.training.checkpoint import replace_file
 
@@ -91,7 +91,7 @@ def torchvision_names(model: Chain) -> dict[str, Layer]:
     A network with residual blocks (SkipConnection, Parallel) is named as a ResNet, another one as a VGG.
     """
     layers = list(_opened(model))
-    has_blocks = any(isinstance(layer, SkipConnection | Parallel) for layer in layers)
+    has_blocks = any(_is_block(layer) for layer in layers)
     return dict(_resnet_names(layers) if has_blocks else _vgg_names(layers))
 
 
@@ -115,7 +115,7 @@ def _resnet_names(layers: Iterable[Callable[..., Any]]) -> Iterator[Named]:
     stage, block, width = 0, 0, 0
     outside: list[Layer] = []  # the blocks
     for layer in layers:
-        if isinstance(layer, SkipConnection | Parallel):
+        if _is_block(layer):
             main, shortcut = _branches(layer)
             block += 1
             if _width(main) != width:
@@ -139,13 +139,21 @@ def _numbered(layers: Iterable[Layer]) -> Iterator[Named]:
         yield f"{kind}{counts[kind]}", layer
 
 
+def _is_block(layer: Callable[..., Any]) -> TypeGuard[SkipConnection | Parallel]:
+    return is_plain(layer, SkipConnection) or is_plain(layer, Parallel)
+
+
 def _branches(block: SkipConnection | Parallel) -> tuple[list[Layer], list[Layer]]:
     """The layers with weights of a residual block's main path, which has more of them, and of its shortcut."""
     parts = [block.layer] if isinstance(block, SkipConnection) else block.layers
     branches = sorted((_owners(part) for part in parts), key=len, reverse=True)
     main, shortcut = (*branches, [])[:2]
     inner = [part for branch in branches for part in branch]
-    if len(branches) > 2 or len(main) == len(shortcut) or not all(isinstance(x, Conv | BatchNorm) for x in inner):
+    if (
+        len(branches) > 2
+        or len(main) == len(shortcut)
+        or not all(is_plain(x, Conv) or is_plain(x, BatchNorm) for x in inner)
+    ):
         raise ValueError(f"torchvision: expected a block of convolutions and BatchNorm beside a shortcut of fewer, "
                          f"got {name_of(block)}")  # fmt: skip
     return main, shortcut
@@ -157,8 +165,8 @@ def _owners(part: Callable[..., Any]) -> list[Layer]:
 
 def _opened(part: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """The layers of a Chain, those of Chains inside it among them."""
-    if isinstance(part, Chain):
-        for layer in part:
+    if is_plain(part, Chain):
+        for layer in part.layers:
             yield from _opened(layer)
     else:
         yield part
@@ -202,10 +210,10 @@ def _slots(model: Chain, input_shape: Sequence[int] | None) -> dict[str, _Slot]:
     first, image = _behind_flatten(model, input_shape)
     slots = {}
     for name, layer in torchvision_names(model).items():
-        if isinstance(layer, BatchNorm):
+        if is_plain(layer, BatchNorm):
             slots[f"{name}.weight"], slots[f"{name}.bias"] = _Slot(layer.scale), _Slot(layer.shift)
             slots[f"{name}.running_mean"], slots[f"{name}.running_var"] = _Slot(layer.mean), _Slot(layer.variance)
-        elif isinstance(layer, Conv | Dense):
+        elif is_plain(layer, Conv) or is_plain(layer, Dense):
             slots[f"{name}.weight"] = _Slot(layer.weight, image if layer is first else None)
             if layer.bias is not None:
                 slots[f"{name}.bias"] = _Slot(layer.bias)

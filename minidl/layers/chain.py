@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy
 
-from minidl.layers.conv import Conv
-from minidl.layers.layer import Layer, comment, name_of, parameter_count, with_comment
-from minidl.layers.normalisation import BatchNorm
-from minidl.modes import evaluation_mode, no_grad
+from minidl.layers.fusion import Step, plan
+from minidl.layers.layer import Layer, comment, is_plain, name_of, parameter_count, with_comment
+from minidl.modes import evaluation_mode, is_recording, no_grad
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor
 
@@ -23,6 +22,9 @@ class Chain(Layer):
 
     chain[2] is a layer, chain[1:3] a Chain that shares its layers. Arrays join the backend of the parameters. An error
     in a layer carries a note that names it.
+
+    Some layers that follow each other are computed together, such as Conv, relu and MaxPool. Results are the same:
+    chain(x) is chain[k:](chain[:k](x)). `with minidl.unfused():` calls each layer by itself.
     """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
@@ -30,34 +32,23 @@ class Chain(Layer):
 
     def __call__(self, x: Operand) -> Tensor:
         x = self._beside_parameters(x)
-        i = 0
-        while i < len(self.layers):
-            x, count = self._step(i, x)
-            i += count
+        for step in plan(self.layers, is_recording()):
+            x = self._run(step, x)
         return x
 
-    def _step(self, i: int, x: Any) -> tuple[Any, int]:
-        """x behind layer i and those behind it that can be computed with it at one go, and how many these are."""
-        layer = self.layers[i]
-        if not isinstance(layer, Conv | BatchNorm):
-            return self._call(i, x), 1
-        following, together = layer.together_with(self.layers[i + 1 : i + 4])
-        if following == 0:
-            return self._call(i, x), 1
+    def _run(self, step: Step, x: Any) -> Any:
         try:
-            return together(x), 1 + following
-        except (ValueError, TypeError):
-            for j in range(i, i + 1 + following):  # called one by one, they show which of them it was
-                x = self._call(j, x)
+            return step.compute(x)
+        except Exception as error:
+            error.add_note(self._place(step, x))
             raise
 
-    def _call(self, i: int, x: Any) -> Any:
-        layer = self.layers[i]
-        try:
-            return layer(x)
-        except Exception as error:
-            error.add_note(f"in layer {i} of the Chain, {name_of(layer)}, given {_describe(x)}")
-            raise
+    def _place(self, step: Step, x: Any) -> str:
+        """Where an error is, in words."""
+        names = ", ".join(_safe_name_of(layer) for layer in self.layers[step.start : step.end])
+        if step.end == step.start + 1:
+            return f"in layer {step.start} of the Chain, {names}, given {_describe(x)}"
+        return f"in layers {step.start}-{step.end - 1} of the Chain: {names}, given {_describe(x)}"
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -73,7 +64,7 @@ class Chain(Layer):
         return Chain(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
     def code(self) -> str:
-        return f"Chain({', '.join(name_of(layer) for layer in self.layers)})"
+        return f"{type(self).__name__}({', '.join(name_of(layer) for layer in self.layers)})"
 
     def __repr__(self) -> str:
         *lines, last = _lines(self, "")
@@ -98,12 +89,20 @@ class Chain(Layer):
 
 def activations(chain: Chain, x: Operand) -> tuple[Tensor, ...]:
     """What comes out of each layer of a chain, in order: Flux's activations."""
+    return tuple(layer_by_layer(chain, x))
+
+
+def layer_by_layer(chain: Chain, x: Operand) -> Iterator[Tensor]:
+    """activations(), each computed when it is asked for."""
     x = chain._beside_parameters(x)
-    outputs = []
-    for i in range(len(chain)):
-        x = chain._call(i, x)
-        outputs.append(x)
-    return tuple(outputs)
+    for i, layer in enumerate(chain.layers):
+        x = chain._run(Step(i, i + 1, layer), x)
+        yield x
+
+
+def as_chain(model: Layer) -> Chain:
+    """The layers that a model calls one after another; one whose class does something else is a layer by itself."""
+    return model if is_plain(model, Chain) else Chain(model)
 
 
 class Parallel(Layer):
@@ -125,7 +124,7 @@ class Parallel(Layer):
         return self.connection(*(layer(x) for layer, x in zip(self.layers, given, strict=True)))
 
     def code(self) -> str:
-        return f"Parallel({', '.join(name_of(part) for part in (self.connection, *self.layers))})"
+        return f"{type(self).__name__}({', '.join(name_of(part) for part in (self.connection, *self.layers))})"
 
 
 class SkipConnection(Layer):
@@ -139,7 +138,7 @@ class SkipConnection(Layer):
         return self.connection(self.layer(x), x)
 
     def code(self) -> str:
-        return f"SkipConnection({name_of(self.layer)}, {name_of(self.connection)})"
+        return f"{type(self).__name__}({name_of(self.layer)}, {name_of(self.connection)})"
 
 
 def _checked(name: str, layers: Sequence[Callable[..., Any]]) -> list[Callable[..., Any]]:
@@ -152,6 +151,14 @@ def _checked(name: str, layers: Sequence[Callable[..., Any]]) -> list[Callable[.
 CONTAINERS = (Chain, Parallel, SkipConnection)
 
 
+def _safe_name_of(layer: Callable[..., Any]) -> str:
+    """name_of(), or the class: an error of code(), which a broken layer may have, must not hide the first one."""
+    try:
+        return name_of(layer)
+    except Exception:
+        return type(layer).__name__
+
+
 def _describe(x: object) -> str:
     return f"a tensor of shape {x.shape}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
 
@@ -159,17 +166,17 @@ def _describe(x: object) -> str:
 def _lines(layer: Callable[..., Any], indent: str) -> Iterator[str]:
     """The lines that show a layer: containers opened, everything else with its parameter count."""
     if isinstance(layer, Chain):
-        yield f"{indent}Chain("
+        yield f"{indent}{type(layer).__name__}("
         for inner in layer:
             yield from _closed_with_comma(_lines(inner, indent + "  "), inner)
         yield f"{indent})"
     elif isinstance(layer, SkipConnection):
-        yield f"{indent}SkipConnection("
+        yield f"{indent}{type(layer).__name__}("
         yield from _closed_with_comma(_lines(layer.layer, indent + "  "), layer.layer)
         yield f"{indent}  {name_of(layer.connection)},"
         yield f"{indent})"
     elif isinstance(layer, Parallel):
-        yield f"{indent}Parallel("
+        yield f"{indent}{type(layer).__name__}("
         yield f"{indent}  {name_of(layer.connection)},"
         for inner in layer.layers:
             yield from _closed_with_comma(_lines(inner, indent + "  "), inner)

@@ -1,22 +1,18 @@
 """The convolutional layers."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
 from minidl.layers.initialisers import Initialiser, glorot_uniform
 from minidl.layers.layer import Layer, arguments
-from minidl.layers.normalisation import BatchNorm
 from minidl.layers.padding import SamePad, padding_for
-from minidl.layers.pooling import MaxPool
-from minidl.modes import is_recording
-from minidl.ops.conv2d.evaluation import conv2d_batch_norm
-from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv2d_relu_max_pool2d, conv_transpose2d
+from minidl.modes import is_fusing
+from minidl.ops.conv2d.op import conv2d, conv2d_relu, conv_transpose2d
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
-from minidl.ops.windows import Sizes, make_windows
+from minidl.ops.windows import Sizes, make_windows, pair
 from minidl.randomness import generator
 from minidl.tensor import Operand, Tensor
+from minidl.whole_numbers import whole_number
 
 
 class _Convolution(Layer):
@@ -37,13 +33,17 @@ class _Convolution(Layer):
         bias: bool = True,
         init: Initialiser = glorot_uniform,
     ) -> None:
-        name, (inputs, outputs) = type(self).__name__, channels
+        name = type(self).__name__
+        inputs, outputs = (whole_number(name, "each number of channels", count) for count in channels)
+        groups = whole_number(name, "groups", groups)
         self.activation, self.stride, self.pad, self.dilation, self.groups = activation, stride, pad, dilation, groups
         make_windows(name, size, stride, self._padding(size), dilation)  # for its checks
         if groups < 1 or inputs < 1 or outputs < 1 or inputs % groups or outputs % groups:
             raise ValueError(f"{name}: expected channels (in, out) that groups={groups} divides, got {channels}")
-        seen, made = channels[::-1] if self.transposed else channels
-        self.weight = Tensor(init((*size, seen // groups, made), generator()), requires_grad=True)
+        seen, made = (outputs, inputs) if self.transposed else (inputs, outputs)
+        self.weight = Tensor(
+            init((*pair(name, "size", size, 1), seen // groups, made), generator()), requires_grad=True
+        )
         self.bias = Tensor([0.0] * outputs, requires_grad=True) if bias else None
 
     def _padding(self, size: tuple[int, ...]) -> Sizes:
@@ -75,32 +75,9 @@ class Conv(_Convolution):
     """
 
     def __call__(self, x: Operand) -> Tensor:
-        if self.activation is relu:
+        if self.activation is relu and is_fusing():
             return self._compute(conv2d_relu, x)
         return self.activation(self._compute(conv2d, x))
-
-    def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
-        """How many of the layers that follow can be computed at one go with this one, and the function that does."""
-        first = following[0] if self.activation is identity and following else None
-        if isinstance(first, BatchNorm) and first.activation in (identity, relu):
-            if is_recording() or first.uses_batch:
-                return 0, self
-            by_itself, _ = first.together_with(following[1:])  # 1 when relu is a layer of its own
-            with_relu = bool(by_itself) or first.activation is relu
-            pooled = with_relu and _halves(following[1 + by_itself :])
-            return 1 + by_itself + pooled, partial(self._compute_normalised, first, with_relu, pooled)
-        count = 1 if first is relu else 0
-        if count == 0 and self.activation is not relu:
-            return 0, self
-        if _halves(following[count:]):
-            return count + 1, partial(self._compute, conv2d_relu_max_pool2d)
-        return count, partial(self._compute, conv2d_relu)
-
-    def _compute_normalised(self, norm: BatchNorm, with_relu: bool, pooled: bool, x: Operand) -> Tensor:
-        return conv2d_batch_norm(
-            x, self.weight, self.bias, *self._sizes(), (norm.mean, norm.variance), norm.scale, norm.shift, norm.eps,
-            with_relu, pooled,
-        )  # fmt: skip
 
 
 class ConvTranspose(_Convolution):
@@ -114,8 +91,3 @@ class ConvTranspose(_Convolution):
 
     def __call__(self, x: Operand) -> Tensor:
         return self.activation(self._compute(conv_transpose2d, x))
-
-
-def _halves(following: Sequence[Callable[..., Any]]) -> bool:
-    """Whether a pool of 2 x 2 pixels side by side comes next."""
-    return bool(following) and isinstance(following[0], MaxPool) and following[0].halves()

@@ -8,6 +8,7 @@ from minidl.ops.dense.op import dense
 from minidl.ops.elementwise import identity
 from minidl.randomness import generator
 from minidl.tensor import Operand, Tensor
+from minidl.whole_numbers import whole_number
 
 
 class Dense(Layer):
@@ -25,6 +26,7 @@ class Dense(Layer):
         bias: bool = True,
         init: Initialiser = glorot_uniform,
     ) -> None:
+        inputs, outputs = whole_number("Dense", "inputs", inputs), whole_number("Dense", "outputs", outputs)
         if inputs < 1 or outputs < 1:
             raise ValueError(f"Dense: expected at least one input and one output, got {inputs} and {outputs}")
         self.weight = Tensor(init((inputs, outputs), generator()), requires_grad=True)
@@ -35,4 +37,5 @@ class Dense(Layer):
         return self.activation(dense(x, self.weight, self.bias))
 
     def code(self) -> str:
-        return f"Dense({arguments(*self.weight.shape, self.activation, bias=(self.bias is not None, True))})"
+        inside = arguments(*self.weight.shape, self.activation, bias=(self.bias is not None, True))
+        return f"{type(self).__name__}({inside})"

@@ -16,8 +16,8 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, *, active: bool | None = None) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: expected a rate from 0 to below 1, got {rate}")
+        if not 0 <= rate <= 1:
+            raise ValueError(f"Dropout: expected a rate from 0 to 1, got {rate}")
         self.rate, self.active = rate, active
         self.outside = TrainingStep(0)  # counts the masks drawn outside training, if there are any
 
@@ -29,4 +29,4 @@ class Dropout(Layer):
         return dropout(x, self.rate, (current_seed(), *step.next_mask()))
 
     def code(self) -> str:
-        return f"Dropout({arguments(self.rate, active=(self.active, None))})"
+        return f"{type(self).__name__}({arguments(self.rate, active=(self.active, None))})"

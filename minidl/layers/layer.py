@@ -7,7 +7,7 @@ to tensor or array, such as "layers.0.weight".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy
 
@@ -144,6 +144,22 @@ def comment(layer: Layer, unsaid: str = "") -> str:
 def with_comment(line: str, column: int, text: str) -> str:
     """`line  # text` with the # in that column, or further right when the line is long."""
     return f"{line:<{column - 2}}  # {text}" if text else line
+
+
+def is_plain(layer: object, kind: type[L]) -> TypeGuard[L]:
+    """Whether a layer computes what `kind` does: it is one, or of a subclass that changes no method of it.
+
+    For those who look inside a layer instead of calling it. __init__() and code() may differ.
+    """
+    classes = type(layer).__mro__
+    if kind not in classes:
+        return False
+    return not any(_changes(name, kind) for own in classes[: classes.index(kind)] for name in vars(own))
+
+
+def _changes(name: str, kind: type[Layer]) -> bool:
+    """Whether a subclass that defines `name` may compute something else than `kind`."""
+    return name in ("__call__", "__getattribute__") or (hasattr(kind, name) and name[:2] != "__" and name != "code")
 
 
 def parameter_count(tensors: Mapping[str, Tensor]) -> int:

@@ -1,19 +1,19 @@
 """Layers that keep the signal at a healthy size."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.layers.layer import Layer, arguments
-from minidl.modes import training_step
+from minidl.modes import is_fusing, training_step
 from minidl.operands import operands
 from minidl.ops.batch_norm.op import batch_norm, normalise
 from minidl.ops.elementwise import identity
 from minidl.ops.relu.op import relu
 from minidl.tensor import Operand, Tensor
+from minidl.whole_numbers import whole_number
 
 
 class BatchNorm(Layer):
@@ -41,6 +41,7 @@ class BatchNorm(Layer):
         unbiased: bool = True,
         active: bool | None = None,
     ) -> None:
+        channels = whole_number("BatchNorm", "channels", channels)
         if channels < 1:
             raise ValueError(f"BatchNorm: expected at least one channel, got {channels}")
         self.scale, self.shift = _scale_and_shift((channels,))
@@ -57,18 +58,12 @@ class BatchNorm(Layer):
     def __call__(self, x: Operand) -> Tensor:
         return self._compute(self.activation, x)
 
-    def together_with(self, following: Sequence[Callable[..., Any]]) -> tuple[int, Callable[[Operand], Tensor]]:
-        """How many of the layers that follow can be computed at one go with this one, and the function that does."""
-        if self.activation is identity and following and following[0] is relu:
-            return 1, partial(self._compute, relu)
-        return 0, self
-
     def _compute(self, activation: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
         (x,) = operands("BatchNorm", x)
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"BatchNorm: expected x (..., {channels}), got {x.shape}")
-        with_relu = activation is relu
+        with_relu = activation is relu and is_fusing()
         if not self.uses_batch:
             factor = self.scale / (self.variance + self.eps).sqrt()
             y = normalise(x, self.mean, factor, self.shift, with_relu)
@@ -77,12 +72,13 @@ class BatchNorm(Layer):
             y, mean, variance = batch_norm(x, self.scale, self.shift, self.eps, with_relu, least)
             count = x.size // channels
             self._follow(self.mean, mean)
-            self._follow(self.variance, variance * (count / (count - 1)) if self.unbiased else variance)
+            self._follow(self.variance, variance, count / (count - 1) if self.unbiased else 1.0)
         return y if with_relu else activation(y)
 
-    def _follow(self, running: Tensor, batch: Array) -> None:
+    @ieee
+    def _follow(self, running: Tensor, batch: Array, factor: float = 1.0) -> None:
         """What is not finite is not followed: training refuses such a batch, and the averages must outlive it."""
-        xp, batch = running.backend.xp, batch.astype(running.dtype, copy=False)
+        xp, batch = running.backend.xp, batch.astype(running.dtype, copy=False) * factor
         followed = (1 - self.momentum) * running.array + self.momentum * batch
         running.array = xp.where(xp.isfinite(batch), followed, running.array)
 
@@ -91,7 +87,7 @@ class BatchNorm(Layer):
             *self.scale.shape, self.activation, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1),
             unbiased=(self.unbiased, True), active=(self.active, None),
         )  # fmt: skip
-        return f"BatchNorm({inside})"
+        return f"{type(self).__name__}({inside})"
 
 
 class GroupNorm(Layer):
@@ -104,6 +100,9 @@ class GroupNorm(Layer):
     def __init__(
         self, channels: int, groups: int, activation: Callable[[Tensor], Tensor] = identity, *, eps: float = 1e-5
     ) -> None:
+        groups, channels = (
+            whole_number("GroupNorm", name, value) for name, value in (("groups", groups), ("channels", channels))
+        )
         if groups < 1 or channels < 1 or channels % groups:
             raise ValueError(f"GroupNorm: expected channels that groups={groups} divides, got {channels}")
         self.scale, self.shift = _scale_and_shift((channels,))
@@ -114,12 +113,15 @@ class GroupNorm(Layer):
         channels = self.scale.shape[0]
         if x.ndim < 2 or x.shape[-1] != channels:
             raise ValueError(f"GroupNorm: expected x (n, ..., {channels}), got {x.shape}")
-        grouped = x.reshape(x.shape[0], -1, self.groups, channels // self.groups)
+        places = math.prod(x.shape[1:-1])
+        grouped = x.reshape(x.shape[0], places, self.groups, channels // self.groups)
         normal = _normalised(grouped, (1, 3), self.eps).reshape(x.shape)
         return self.activation(normal * self.scale + self.shift)
 
     def code(self) -> str:
-        return f"GroupNorm({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+        return (
+            f"{type(self).__name__}({arguments(*self.scale.shape, self.groups, self.activation, eps=(self.eps, 1e-5))})"
+        )
 
 
 class LayerNorm(Layer):
@@ -132,7 +134,9 @@ class LayerNorm(Layer):
     def __init__(
         self, size: int | Sequence[int], activation: Callable[[Tensor], Tensor] = identity, *, eps: float = 1e-5
     ) -> None:
-        sizes = (size,) if isinstance(size, int) else tuple(size)
+        sizes = tuple(
+            whole_number("LayerNorm", "each size", one) for one in (size if isinstance(size, Iterable) else (size,))
+        )
         if not sizes or min(sizes) < 1:
             raise ValueError(f"LayerNorm: expected at least one size, each at least 1, got {size}")
         self.scale, self.shift = _scale_and_shift(sizes)
@@ -149,7 +153,7 @@ class LayerNorm(Layer):
     def code(self) -> str:
         sizes = self.scale.shape
         size = sizes[0] if len(sizes) == 1 else sizes
-        return f"LayerNorm({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
+        return f"{type(self).__name__}({arguments(size, self.activation, eps=(self.eps, 1e-5))})"
 
 
 def _scale_and_shift(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

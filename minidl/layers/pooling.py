@@ -5,8 +5,9 @@ from minidl.layers.padding import SamePad, padding_for
 from minidl.operands import operands
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
-from minidl.ops.reductions import max, mean
-from minidl.ops.windows import HALVING, Sizes, make_windows
+from minidl.ops.reductions import max
+from minidl.ops.sum.op import mean
+from minidl.ops.windows import Sizes, make_windows
 from minidl.tensor import Operand, Tensor
 
 
@@ -29,10 +30,6 @@ class MaxPool(_Pool):
 
     def __call__(self, x: Operand) -> Tensor:
         return max_pool2d(x, *self._windows())
-
-    def halves(self) -> bool:
-        """Whether this is the usual pool, of 2 x 2 pixels side by side."""
-        return make_windows("MaxPool", *self._windows()) == HALVING
 
 
 class MeanPool(_Pool):

@@ -1,13 +1,11 @@
 """Larger images."""
 
-from typing import Any
-
 import numpy
 
 from minidl.layers.layer import Layer, arguments
 from minidl.operands import is_whole_number, operands
-from minidl.ops.arithmetic import matmul
-from minidl.ops.shaping import broadcast_to
+from minidl.ops.elementwise import where
+from minidl.ops.shaping import broadcast_to, getitem
 from minidl.tensor import Operand, Tensor
 
 MODES = ("nearest", "bilinear")
@@ -34,14 +32,13 @@ class Upsample(Layer):
         return repeated(x, self.scale, self.scale) if self.mode == "nearest" else self._drawn(x)
 
     def _drawn(self, x: Tensor) -> Tensor:
-        """Along the height, then along the width: each a product with a matrix of two numbers a row."""
-        n, h, w, c = x.shape
-        rows, columns = (Tensor(_line(size, self.scale, x.dtype), x.backend) for size in (h, w))
-        taller = matmul(rows, x.reshape(n, h, w * c)).reshape(n * h * self.scale, w, c)
-        return matmul(columns, taller).reshape(n, h * self.scale, w * self.scale, c)
+        """Along the height, then along the width."""
+        for axis in (1, 2):
+            x = _stretched(x, axis, self.scale)
+        return x
 
     def code(self) -> str:
-        return f"Upsample({arguments(self.scale, mode=(self.mode, 'nearest'))})"
+        return f"{type(self).__name__}({arguments(self.scale, mode=(self.mode, 'nearest'))})"
 
 
 def repeated(x: Tensor, high: int, wide: int) -> Tensor:
@@ -51,12 +48,19 @@ def repeated(x: Tensor, high: int, wide: int) -> Tensor:
     return blocks.reshape(n, h * high, w * wide, c)
 
 
-def _line(size: int, scale: int, dtype: Any) -> Any:
-    """(scale * size, size): how much of each pixel is in each new one, along one axis."""
+def _stretched(x: Tensor, axis: int, scale: int) -> Tensor:
+    """Each new pixel from the two that it lies between. It sees no other one, be that nan; nor the second one where it
+    lies on the first."""
+    size = x.shape[axis]
     places = numpy.linspace(0, size - 1, scale * size)  # of the new pixels among the old
     before = numpy.minimum(places.astype(int), max(0, size - 2))
-    matrix, new = numpy.zeros((scale * size, size), dtype), numpy.arange(scale * size)
-    matrix[new, before] = 1 - (places - before)
-    if size > 1:
-        matrix[new, before + 1] = places - before
-    return matrix
+    after = numpy.minimum(before + 1, size - 1)
+    shares = (places - before).astype(x.dtype).reshape([-1 if number == axis else 1 for number in range(4)])
+    first, second = (getitem(x, (slice(None),) * axis + (pixels,)) for pixels in (before, after))
+    share = Tensor(x.backend.asarray(shares), x.backend)
+    return _part(1 - share, first) + _part(share, second)
+
+
+def _part(share: Tensor, pixels: Tensor) -> Tensor:
+    """share * pixels, and 0 where the share is 0, whatever the pixels are."""
+    return share * where(share > 0, pixels, 0.0)

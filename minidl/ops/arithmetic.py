@@ -2,12 +2,14 @@
 
 import numbers
 
+from minidl.backend import ieee
 from minidl.operands import broadcast_operands, operands
-from minidl.ops.elementwise import exp, log
+from minidl.ops.elementwise import log, where
 from minidl.ops.shaping import sum_to
 from minidl.tensor import Operand, Tensor, attach, record
 
 
+@ieee
 def add(a: Operand, b: Operand) -> Tensor:
     """a + b, with NumPy's broadcasting."""
     a, b = broadcast_operands("add", a, b)
@@ -19,6 +21,7 @@ def add(a: Operand, b: Operand) -> Tensor:
     return record(a.array + b.array, (a, b), backward)
 
 
+@ieee
 def subtract(a: Operand, b: Operand) -> Tensor:
     """a - b, with NumPy's broadcasting."""
     a, b = broadcast_operands("subtract", a, b)
@@ -30,6 +33,7 @@ def subtract(a: Operand, b: Operand) -> Tensor:
     return record(a.array - b.array, (a, b), backward)
 
 
+@ieee
 def multiply(a: Operand, b: Operand) -> Tensor:
     """a * b element by element, with NumPy's broadcasting."""
     a, b = broadcast_operands("multiply", a, b)
@@ -43,6 +47,7 @@ def multiply(a: Operand, b: Operand) -> Tensor:
     return record(a.array * b.array, (a, b), backward)
 
 
+@ieee
 def divide(a: Operand, b: Operand) -> Tensor:
     """a / b element by element, with NumPy's broadcasting."""
     a, b = broadcast_operands("divide", a, b)
@@ -56,6 +61,7 @@ def divide(a: Operand, b: Operand) -> Tensor:
     return record(a.array / b.array, (a, b), backward)
 
 
+@ieee
 def negative(x: Operand) -> Tensor:
     """-x"""
     (x,) = operands("negative", x)
@@ -67,13 +73,36 @@ def negative(x: Operand) -> Tensor:
 
 
 def power(x: Operand, exponent: Operand) -> Tensor:
-    """x ** exponent. A tensor as exponent needs x > 0, since its gradient is x ** exponent * log(x)."""
+    """x ** exponent, with NumPy's broadcasting and NumPy's values.
+
+    d/dx = exponent * x ** (exponent - 1). d/d(exponent) = x ** exponent * log(x), for an exponent that asks for it:
+    nan for x < 0, where there is none, and 0 for x = 0 and an exponent from 0, as in PyTorch.
+    """
     if isinstance(exponent, numbers.Real):
         return _power_of_number(x, float(exponent))
-    x, exponent = operands("power", x, exponent)
-    return exp(exponent * log(x))
+    x, exponent = broadcast_operands("power", x, exponent)
+
+    def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            sum_to(dy * _slope_of_power(x, exponent), x.shape) if x.requires_grad else None,
+            sum_to(dy * x**exponent * _log_of_base(x, exponent), exponent.shape) if exponent.requires_grad else None,
+        )
+
+    return record(x.array**exponent.array, (x, exponent), backward)
 
 
+def _slope_of_power(x: Tensor, exponent: Tensor) -> Tensor:
+    """exponent * x ** (exponent - 1), and 0, not 0 / 0, where both are 0."""
+    both_zero = (x.array == 0) & (exponent.array == 0)
+    return exponent * x ** (where(both_zero, 1.0, exponent) - 1)
+
+
+def _log_of_base(x: Tensor, exponent: Tensor) -> Tensor:
+    """log(x), and 0 where x ** exponent goes to 0 faster than log(x) to minus infinity."""
+    return log(where((x.array == 0) & (exponent.array >= 0), 1.0, x))
+
+
+@ieee
 def _power_of_number(x: Operand, exponent: float) -> Tensor:
     (x,) = operands("power", x)
 
@@ -85,6 +114,7 @@ def _power_of_number(x: Operand, exponent: float) -> Tensor:
     return record(x.array**exponent, (x,), backward, name="power")
 
 
+@ieee
 def matmul(a: Operand, b: Operand) -> Tensor:
     """The matrix product a (..., m, k) @ b (..., k, n) -> (..., m, n); leading axes broadcast. One axis: a vector."""
     a, b = operands("matmul", a, b)

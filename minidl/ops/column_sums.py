@@ -19,4 +19,4 @@ def summed_columns(cuda: CudaFile, kernel: str, sums: int, x: Array, *known: obj
     of_chunks = empty((sums, chunks, columns), "float64")
     grid, block = (blocks(columns, COLUMNS), chunks), (COLUMNS, SLICES)
     cuda.launch(kernel, x.dtype, grid, block, x, *known, of_chunks, rows, columns)
-    return of_chunks.sum(1)
+    return of_chunks.sum(1, dtype="float64")

@@ -8,12 +8,13 @@ import numpy
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.operands import broadcast_operands, operands
 from minidl.ops.shaping import sum_to
 from minidl.tensor import Operand, Tensor, attach, record
 
 
+@ieee
 def exp(x: Operand) -> Tensor:
     """e ** x"""
     (x,) = operands("exp", x)
@@ -24,6 +25,7 @@ def exp(x: Operand) -> Tensor:
     return record(x.backend.xp.exp(x.array), (x,), backward)
 
 
+@ieee
 def log(x: Operand) -> Tensor:
     """The natural logarithm."""
     (x,) = operands("log", x)
@@ -34,6 +36,7 @@ def log(x: Operand) -> Tensor:
     return record(x.backend.xp.log(x.array), (x,), backward)
 
 
+@ieee
 def sqrt(x: Operand) -> Tensor:
     """The square root; its gradient is infinite at 0."""
     (x,) = operands("sqrt", x)
@@ -44,6 +47,7 @@ def sqrt(x: Operand) -> Tensor:
     return record(x.backend.xp.sqrt(x.array), (x,), backward)
 
 
+@ieee
 def erf(x: Operand) -> Tensor:
     """The error function, 2 / sqrt(pi) times the integral of e ** -t ** 2 from 0 to x; within 2e-15 in float64."""
     (x,) = operands("erf", x)
@@ -75,6 +79,7 @@ def _chebyshev_sum(coefficients: list[float], x: Array) -> Array:
     return x * last - before + coefficients[0]
 
 
+@ieee
 def absolute(x: Operand) -> Tensor:
     """|x|; its gradient at 0 is 0."""
     (x,) = operands("absolute", x)
@@ -86,9 +91,13 @@ def absolute(x: Operand) -> Tensor:
 
 
 def select(x: Operand, mask: Array) -> Tensor:
-    """x where the boolean array `mask` holds, 0 elsewhere. The mask is not copied: leave it as it is."""
+    """x where the boolean array `mask` holds, 0 elsewhere. The mask is not copied: leave it as it is.
+
+    ValueError unless the mask has the shape of x, or broadcasts to it.
+    """
     (x,) = operands("select", x)
-    _check_booleans("select", mask)
+    mask = mask.array if isinstance(mask, Tensor) else x.backend.asarray(mask)
+    _check_condition("select", mask, x.shape)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (select(dy, mask),)
@@ -103,7 +112,7 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     """a where `condition` (booleans, such as x > 0) holds, b elsewhere; all three broadcast."""
     a, b = broadcast_operands("where", a, b)
     mask = condition.array if isinstance(condition, Tensor) else a.backend.asarray(condition)
-    _check_booleans("where", mask)
+    _check_condition("where", mask, a.shape, b.shape)
     mask = mask.copy()  # what changes the condition later does not matter
     a_shape, b_shape = a.shape, b.shape
 
@@ -113,17 +122,45 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     return record(a.backend.xp.where(mask, a.array, b.array), (a, b), backward)
 
 
-def _check_booleans(op: str, mask: Array) -> None:
+@ieee
+def weighted(weight: Operand, x: Operand) -> Tensor:
+    """weight * x, where a weight of 0 leaves nothing of an infinite x: 0, not nan. nan stays nan."""
+    weight, x = broadcast_operands("weighted", weight, x)
+    lost = (weight.array == 0) & (abs(x.array) == math.inf)
+    return weight * where(lost, 0.0, x)
+
+
+@ieee
+def xlogy(x: Operand, y: Operand) -> Tensor:
+    """x * log(y), and 0 where x is 0, even where the logarithm is infinite or undefined. nan stays nan."""
+    x, y = broadcast_operands("xlogy", x, y)
+    lost = (x.array == 0) & ((y.array <= 0) | (y.array == math.inf))
+    return x * log(where(lost, 1.0, y))  # log(1), so that the gradient is 0, too, and not 0 / 0
+
+
+def _check_condition(op: str, mask: Array, *shapes: tuple[int, ...]) -> None:
+    """TypeError unless `mask` is of booleans; ValueError unless it broadcasts with `shapes`, and to the only one."""
     if mask.dtype != bool:
         raise TypeError(f"{op}: expected booleans as condition, such as x > 0, got {mask.dtype}")
+    if len(shapes) == 1 and mask.shape == shapes[0]:
+        return
+    try:
+        joined = numpy.broadcast_shapes(mask.shape, *shapes)
+    except ValueError:
+        joined = None
+    if joined is None or (len(shapes) == 1 and joined != shapes[0]):
+        raise ValueError(f"{op}: expected a condition that broadcasts to {' and '.join(map(str, shapes))}, "
+                         f"got shape {mask.shape}")  # fmt: skip
 
 
+@ieee
 def maximum(a: Operand, b: Operand) -> Tensor:
     """The larger of a and b; at a tie the gradient goes to a. nan counts as larger, so that it cannot disappear."""
     a, b = broadcast_operands("maximum", a, b)
     return where((a.array >= b.array) | _is_nan(a.array), a, b)
 
 
+@ieee
 def minimum(a: Operand, b: Operand) -> Tensor:
     """The smaller of a and b; at a tie the gradient goes to a. nan counts as smaller."""
     a, b = broadcast_operands("minimum", a, b)
@@ -161,6 +198,7 @@ def elu(x: Operand, scale: float = 1.0) -> Tensor:
     return where(x > 0, x, scale * (exp(minimum(x, 0)) - 1))  # minimum(): no overflow on the side not taken
 
 
+@ieee
 def sigmoid(x: Operand) -> Tensor:
     """1 / (1 + e ** -x), computed with e ** -|x|, which cannot overflow."""
     (x,) = operands("sigmoid", x)
@@ -173,6 +211,7 @@ def sigmoid(x: Operand) -> Tensor:
     return record(x.backend.xp.where(x.array < 0, small, 1) / (1 + small), (x,), backward)
 
 
+@ieee
 def tanh(x: Operand) -> Tensor:
     """The hyperbolic tangent."""
     (x,) = operands("tanh", x)
@@ -183,6 +222,7 @@ def tanh(x: Operand) -> Tensor:
     return record(x.backend.xp.tanh(x.array), (x,), backward)
 
 
+@ieee
 def softplus(x: Operand) -> Tensor:
     """log(1 + e ** x), without overflow."""
     (x,) = operands("softplus", x)
@@ -208,6 +248,7 @@ def gelu(x: Operand) -> Tensor:
 def _comparison(symbol: str, compare: Callable[[Array, Array], Array]) -> Callable[[Operand, Operand | None], Tensor]:
     """A method that compares two tensors and returns booleans, which have no gradient."""
 
+    @ieee
     def method(a: Operand, b: Operand | None) -> Any:  # Tensor, or NotImplemented
         if b is None:
             return NotImplemented  # so that Python answers: x == None is False, x < None an error

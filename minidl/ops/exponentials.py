@@ -12,10 +12,14 @@ after r**13 / 13!. The first digits of ln 2 are taken off apart from the others:
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from minidl.ops.compiling import compiled
 from minidl.ops.simd import (
     REGISTER_BYTES,
+    Vector,
     at_least,
     lanes,
     largest_lane,
@@ -33,7 +37,6 @@ SERIES = tuple(1 / math.factorial(n) for n in range(14))
 FIRST_DIGITS = 355 / 512  # of ln 2
 OTHER_DIGITS = -2.1219444005469058e-4  # ln 2 - 355 / 512; from math.log(2) it would lack the last ones
 FLOAT32, FLOAT64 = (7, -104.0), (13, -746.0)  # the last power of the series that counts; below which exp() is 0
-BLOCK = 64  # vectors that are added up before their sum is added to the others in float64
 
 
 @compiled
@@ -48,17 +51,14 @@ def largest_of(x):
 @compiled
 def exponentials(x, largest, y):
     """The sum of exp(x - largest) over a row (n,), in float64; y gets all of them, unless it is None."""
-    lane, total = lanes(x), 0.0
+    lane, sums = lanes(x), _widened(zeros(x))
     highest, lowest = FLOAT32 if lane == REGISTER_BYTES // 4 else FLOAT64
-    for first in range(0, x.size, BLOCK * lane):
-        sums = zeros(x)
-        for k in range(first, min(first + BLOCK * lane, x.size), lane):
-            powers = _exp(load_part(x, k, x.size - k, -np.inf) - np.float64(largest), highest, lowest)
-            sums = sums + powers
-            if y is not None:
-                store_part(y, k, powers, x.size - k)
-        total += sum_of_lanes(sums)
-    return total
+    for k in range(0, x.size, lane):
+        powers = _exp(load_part(x, k, x.size - k, -np.inf) - np.float64(largest), highest, lowest)
+        sums = sums + _widened(powers)
+        if y is not None:
+            store_part(y, k, powers, x.size - k)
+    return sum_of_lanes(sums)
 
 
 @compiled
@@ -72,3 +72,19 @@ def _exp(x, highest, lowest):
         series = multiply_add(series, r, SERIES[n])
     half = nearest(k * 0.5)  # 2**k itself may be too small for a float of full precision
     return series * power_of_two(half) * power_of_two(k - half)
+
+
+@intrinsic
+def _widened(typing, a):
+    """In float64, with half as many lanes: one of the lower half plus one of the upper; a float64 vector as it is."""
+    vector = Vector(types.float64)
+
+    def write(context, builder, signature, arguments):
+        numbers, half = arguments[0], context.get_value_type(vector)
+        if a == vector:
+            return numbers
+        lanes = ir.VectorType(ir.IntType(32), half.count)
+        lower, upper = (ir.Constant(lanes, [first + i for i in range(half.count)]) for first in (0, half.count))
+        return builder.fadd(*(builder.fpext(builder.shuffle_vector(numbers, numbers, x), half) for x in (lower, upper)))
+
+    return vector(a), write

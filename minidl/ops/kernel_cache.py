@@ -4,15 +4,19 @@ Numba keeps compiled functions too, but beside the source file, which may not be
 installed anew, and it does not notice when a file that the source imports changes. So here the folder is named after
 all that compiled code depends on, first of all the text of the files in minidl/ops.
 
-In the folder, each kernel has files of its own for each processor and each list of argument types. (Numba numbers them;
-two processes that save at the same time may give one number to two kernels.) Numba's part is to write a file under
-another name and then move it, so that nobody reads half of one. A process that compiles a kernel holds a lock on one
-more file, so that others wait for it instead of compiling the same; the system takes the lock back when a process dies.
+In the folder, each kernel has a file for each processor and each list of argument types: a digest, and the compiled
+function as Numba writes it. It is written under another name and then renamed, so that nobody reads half of one. A
+process that compiles a kernel holds a lock on one more file, so that others wait for it instead of compiling the same;
+the system takes the lock back when a process dies.
+
+Reading an entry runs code, so no entry is believed. Its digest is checked first: a file that is damaged, or was written
+for another kernel, is compiled anew and replaced. A folder that other users own or may write is not used at all.
 """
 
 import hashlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,8 +33,9 @@ except ImportError:  # Windows: processes that start at the same time compile th
 import llvmlite
 import numba
 import numpy
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps, loads
 
 from minidl.folders import cache_folder
 
@@ -80,12 +85,13 @@ class KernelCache(FunctionCache):
     waits = True  # for another process that compiles the same kernel, instead of raising Busy
     locks: ClassVar[list[int | None]] = []  # open files of this process; several, as kernels compile what they call
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], version: str = "") -> None:
+        """`version` tells apart what one function is compiled to with other options, which are not part of the key."""
         if not function.__module__.startswith("minidl.ops."):
             raise ValueError(f"compiled: expected a function of minidl/ops, whose changes are noticed, got "
                              f"{function.__module__}.{function.__name__}")  # fmt: skip
         self._py_func = function
-        self.name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}"
+        self.name = f"{function.__module__.removeprefix('minidl.ops.')}.{function.__name__}{version}"
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The function compiled for these argument types; or None, and then this process has the lock of it."""
@@ -112,12 +118,18 @@ class KernelCache(FunctionCache):
             os.close(file)
 
     def _load(self, signature: Any, target: Any) -> Any:
+        key = self._key(signature, target.codegen())
         try:
+            refuse_if_shared(kernel_folder())
             _mark_as_used()
-            key = self._index_key(signature, target.codegen())
-            data = self._file(key).load(key)
-            return None if data is None else CompileResult._rebuild(target, *data)
-        except Exception:  # no folder, or a damaged file, which can fail in any way: compile, and write it anew
+            digest, code = _cut(self._path(key, "nbc").read_bytes())
+        except (OSError, RuntimeError):  # no such file, or no folder that can be used: _save() says why
+            return None
+        if digest != _digest(key, code):  # damaged: compile, and write it anew
+            return None
+        try:
+            return CompileResult._rebuild(target, *loads(code))
+        except Exception:  # written by libraries that differ in more than their versions
             return None
 
     def _save(self, signature: Any, compiled: Any) -> None:
@@ -126,19 +138,20 @@ class KernelCache(FunctionCache):
                              f"array, which cannot be kept on disk; make it an argument")  # fmt: skip
         if hash_of_sources() != SOURCES:  # a file was edited while this process ran, so nobody knows which text this is
             return
-        key = self._index_key(signature, compiled.codegen)
+        key = self._key(signature, compiled.codegen)
         try:
-            kernel_folder().mkdir(parents=True, exist_ok=True)
-            self._file(key).save(key, compiled._reduce())
+            make_folder()
+            code = dumps(compiled._reduce())
+            _replace(self._path(key, "nbc"), _digest(key, code) + code)
             _remove_old_folders()
         except (OSError, RuntimeError) as error:  # the latter from kernel_folder()
             _say_that_nothing_is_kept(str(error))
 
     def _lock(self, signature: Any, target: Any) -> None:
-        key = self._index_key(signature, target.codegen())
+        key = self._key(signature, target.codegen())
         try:
-            kernel_folder().mkdir(parents=True, exist_ok=True)
-            file = os.open(kernel_folder() / f"{self.name}-{_hash(key)}.lock", os.O_CREAT | os.O_WRONLY)
+            make_folder()
+            file = os.open(self._path(key, "lock"), os.O_CREAT | os.O_WRONLY, 0o600)
         except (OSError, RuntimeError):  # nothing can be kept there, either
             file = None
         self.locks.append(file)
@@ -154,8 +167,53 @@ class KernelCache(FunctionCache):
         except OSError:
             pass  # a file system without locks
 
-    def _file(self, key: object) -> IndexDataCacheFile:
-        return IndexDataCacheFile(str(kernel_folder()), f"{self.name}-{_hash(key)}", SOURCES)
+    def _key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
+        return self.name, *self._index_key(signature, codegen)
+
+    def _path(self, key: object, kind: str) -> Path:
+        return kernel_folder() / f"{self.name}-{_hash(key)}.{kind}"
+
+
+def _digest(key: object, code: bytes) -> bytes:
+    """Of what was compiled, and of what it was compiled from: the entry of another kernel does not fit."""
+    return hashlib.sha256(repr((SOURCES, key)).encode() + code).digest()
+
+
+def _cut(entry: bytes) -> tuple[bytes, bytes]:
+    """Digest and compiled function."""
+    size = hashlib.sha256().digest_size
+    return entry[:size], entry[size:]
+
+
+def _replace(path: Path, entry: bytes) -> None:
+    """Write a file under another name, then rename it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(entry)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder() -> None:
+    """The folder of this process's kernels, for its user alone; PermissionError where others could write into it."""
+    folder = kernel_folder()
+    folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    for each in (folder.parent, folder):
+        each.mkdir(mode=0o700, exist_ok=True)
+    refuse_if_shared(folder)
+
+
+def refuse_if_shared(folder: Path) -> None:
+    """PermissionError for a folder in which another user could put code that this one would run."""
+    if os.name != "posix":
+        return
+    for each in (folder.parent, folder):
+        found = each.stat()
+        if found.st_uid != os.geteuid():
+            raise PermissionError(f"{each} belongs to another user, number {found.st_uid}")
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"other users may write into {each}; chmod go-w takes that back")
 
 
 @cache  # once a process
@@ -175,4 +233,4 @@ def _remove_old_folders() -> None:
 @cache
 def _say_that_nothing_is_kept(reason: str) -> None:
     print(f"minidl: compiled kernels cannot be kept ({reason}), so each run compiles them again; let the environment "
-          f"variable MINIDL_CACHE_DIR name a folder that can be written", file=sys.stderr)  # fmt: skip
+          f"variable MINIDL_CACHE_DIR name a folder of yours that can be written", file=sys.stderr)  # fmt: skip

@@ -5,6 +5,7 @@ training step needs the same sizes as the one before it, so here the memory of a
 """
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -135,3 +136,6 @@ def _new(size: int) -> Memory:
 
 
 _pool = Pool()
+
+if hasattr(os, "register_at_fork"):  # another thread of the parent may have held the lock
+    os.register_at_fork(after_in_child=_pool.__init__)  # type: ignore[misc]

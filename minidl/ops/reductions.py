@@ -1,34 +1,13 @@
-"""Many numbers into one: sums, means, extremes."""
+"""Many numbers into one: variances and extremes; sums and means are in sum/op.py."""
 
 import math
 
+from minidl.backend import ieee
 from minidl.operands import operands
 from minidl.ops.elementwise import select
 from minidl.ops.shaping import broadcast_to, checked_axes
+from minidl.ops.sum.op import mean
 from minidl.tensor import Axis, Operand, Tensor, attach, record
-
-
-def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Add up x over `axis` (one, several, or all when None); with keepdims=True these axes stay, of size 1."""
-    (x,) = operands("sum", x)
-    axes, old_shape = checked_axes("sum", axis, x.shape), x.shape
-    kept = tuple(1 if number in axes else size for number, size in enumerate(old_shape))
-
-    def backward(dy: Tensor) -> tuple[Tensor]:
-        return (broadcast_to(dy.reshape(kept), old_shape),)
-
-    summed = x.array.sum(axes, keepdims=keepdims) if axes else x.array.copy()  # CuPy does not promise to take ()
-    return record(summed, (x,), backward)
-
-
-def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The average of x over `axis`; axes as in sum(). ValueError when there is nothing to average."""
-    (x,) = operands("mean", x)
-    axes = checked_axes("mean", axis, x.shape)
-    count = _count(x, axes)
-    if count == 0:
-        raise ValueError(f"mean: nothing to average over axis {axis} of shape {x.shape}")
-    return sum(x, axes, keepdims) / count
 
 
 def var(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -36,9 +15,11 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     (x,) = operands("var", x)
     axes = checked_axes("var", axis, x.shape)
     distance = x - mean(x, axes, keepdims=True)
-    return mean(distance * distance, axes, keepdims)
+    drift = mean(distance, axes, keepdims)  # not 0: the mean was rounded
+    return mean(distance * distance, axes, keepdims) - drift * drift
 
 
+@ieee
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest number along `axis`; equal ones share the gradient. ValueError when there is none."""
     (x,) = operands("max", x)
@@ -70,4 +51,4 @@ def _count(x: Tensor, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[number] for number in axes)
 
 
-attach(sum=sum, mean=mean, var=var, max=max, min=min)
+attach(var=var, max=max, min=min)

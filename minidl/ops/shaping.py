@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy
 
-from minidl.backend import Backend
+from minidl.backend import Backend, ieee
 from minidl.modes import is_recording
 from minidl.operands import is_whole_number, operands, shapes_of
+from minidl.ops.axis_sums import summed
 from minidl.tensor import Axis, Operand, Tensor, attach, record
 
 Shape = tuple[int, ...]
@@ -44,7 +45,12 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (reshape(dy, old_shape),)
 
-    return record(x.array.reshape(_spread(shape)).copy(), (x,), backward)
+    try:
+        array = x.array.reshape(_spread(shape))
+    except ValueError:
+        raise ValueError(f"reshape: expected sizes whose product is that of {old_shape}, one of them -1 if the others "
+                         f"decide it, got {tuple(_spread(shape))}") from None  # fmt: skip
+    return record(array.copy(), (x,), backward)
 
 
 def flatten(x: Operand) -> Tensor:
@@ -81,6 +87,7 @@ def broadcast_to(x: Operand, shape: Shape) -> Tensor:
     return record(x.backend.xp.broadcast_to(x.array, shape).copy(), (x,), backward)
 
 
+@ieee
 def sum_to(x: Operand, shape: Shape) -> Tensor:
     """Add up x over the axes that broadcasting from `shape` added or stretched: the transpose of broadcast_to."""
     (x,) = operands("sum_to", x)
@@ -92,7 +99,7 @@ def sum_to(x: Operand, shape: Shape) -> Tensor:
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (broadcast_to(dy, old_shape),)
 
-    return record(x.array.sum((*range(added), *stretched)).reshape(shape), (x,), backward)
+    return record(summed(x.array, x.backend, (*range(added), *stretched)).reshape(shape), (x,), backward)
 
 
 def getitem(x: Operand, key: Any) -> Tensor:
@@ -110,15 +117,18 @@ def getitem(x: Operand, key: Any) -> Tensor:
     return record(x.array[key].copy(), (x,), backward)
 
 
+@ieee
 def scatter(x: Operand, key: Any, shape: Shape) -> Tensor:
     """Zeros of `shape` with x added at [key], repeated places adding up: the transpose of indexing."""
     (x,) = operands("scatter", x)
     key = _array_key(key, x.backend)
-    y = x.backend.xp.zeros(shape, x.dtype)
-    if _visits_each_place_once(key):
+    once, xp = _visits_each_place_once(key), x.backend.xp
+    y = xp.zeros(shape, x.dtype if once else numpy.float64)
+    if once:
         y[key] = x.array
     else:
-        x.backend.xp.add.at(y, key, x.array)
+        xp.add.at(y, key, x.array.astype(numpy.float64))
+        y = y.astype(x.dtype, copy=False)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (getitem(dy, key),)
@@ -153,6 +163,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     return concatenate([x.reshape(*x.shape[:axis], 1, *x.shape[axis:]) for x in tensors], axis)
 
 
+@ieee
 def _setitem(x: Tensor, key: Any, value: Operand) -> None:
     """x[key] = value, in place: for data and for parameters between steps, never inside a recorded computation."""
     if x.requires_grad and is_recording():

@@ -17,6 +17,7 @@ matrix product fast. So this file gives Numba a type of its own, Vector, which l
     power_of_two(a)             2 ** a for whole numbers, within the range of ordinary floats
     sum_of_lanes(a)             all lanes added up in float64, one after the other
     largest_lane(a)             the largest number of them
+    has_nan(a)                  whether a lane is nan
     prefetch(array, i)          fetch array[i] and its neighbours into the cache, to be read soon
     lanes(array)                how many numbers a vector of this array's type holds; lane_count(dtype) outside of Numba
 
@@ -317,3 +318,12 @@ def largest_lane(typing, a):
         return first
 
     return a.dtype(a), write
+
+
+@intrinsic
+def has_nan(typing, a):
+    def write(context, builder, signature, arguments):
+        bits = builder.bitcast(builder.fcmp_unordered("uno", arguments[0], arguments[0]), ir.IntType(a.lanes))
+        return builder.icmp_unsigned("!=", bits, bits.type(0))
+
+    return types.boolean(a), write

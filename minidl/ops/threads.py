@@ -1,10 +1,12 @@
 """How many threads the CPU kernels share: one number for the whole process, whichever Python thread calls them."""
 
 import os
+import sys
 
 from minidl.operands import is_whole_number
 
 _chosen: int | None = None
+_lost = False
 
 
 def set_threads(count: int) -> None:
@@ -28,7 +30,23 @@ def thread_count() -> int:
     """How many threads share a kernel that this Python thread launches now: kernels have so many scratch arrays."""
     import numba
 
-    return _chosen or int(numba.get_num_threads())
+    return 1 if _lost else _chosen or int(numba.get_num_threads())
+
+
+def lost_in_fork() -> bool:
+    """Whether this process was forked from one whose kernels had started threads: it has none of them."""
+    return _lost
+
+
+def _look_for_threads() -> None:
+    """In a forked process: whether Numba had started its threads before."""
+    global _lost
+    parallel = sys.modules.get("numba.np.ufunc.parallel")  # not imported yet, it has started none
+    _lost = _lost or bool(parallel and parallel._is_initialized)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_look_for_threads)
 
 
 def processors() -> int:

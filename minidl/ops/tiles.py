@@ -21,4 +21,4 @@ def tile_grid(rows: int, columns: int, depth: int, groups: int = 1) -> tuple[tup
 
 def added_up(sums: Array) -> Array:
     """The sum over chunks (chunks, ...), of which there is always at least one."""
-    return sums[0] if len(sums) == 1 else sums.sum(0)
+    return sums[0] if len(sums) == 1 else sums.sum(0, dtype="float64").astype(sums.dtype)

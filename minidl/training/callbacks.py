@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -115,9 +116,13 @@ class KeepRunFolder(Callback):
         self.last_checkpoint = time.monotonic()
 
 
-class StopOnInterrupt(Callback):
-    """Ctrl-C (or a request to terminate) finishes the step and stops; a second Ctrl-C stops at once.
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
 
+
+class StopOnInterrupt(Callback):
+    """Ctrl-C (or a request to terminate) finishes the step and stops; a second one stops at once.
+
+    The end of its terminal (SIGHUP) counts as the first, however often it comes; under nohup it is ignored.
     Comes before KeepRunFolder among the callbacks, which then saves.
     """
 
@@ -127,7 +132,10 @@ class StopOnInterrupt(Callback):
         self.requested = False
 
     def __enter__(self) -> StopOnInterrupt:
-        self.before = {number: signal.signal(number, self._request) for number in (signal.SIGINT, signal.SIGTERM)}
+        listened = [signal.SIGINT, signal.SIGTERM]
+        if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:
+            listened.append(HANG_UP)
+        self.before = {number: signal.signal(number, self._request) for number in listened}
         return self
 
     def __exit__(
@@ -137,10 +145,11 @@ class StopOnInterrupt(Callback):
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and number != HANG_UP:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(2, self.MESSAGE)  # to standard error; print() may not be called while another one is under way
+        with suppress(OSError):  # of a terminal that is gone
+            os.write(2, self.MESSAGE)  # to standard error; print() may not be called while another one is under way
 
     def batch_ended(self, training: Training) -> None:
         training.stop = training.stop or self.requested

@@ -7,6 +7,7 @@ interrupted run go on bit for bit.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl.randomness import current_seed
+from minidl.whole_numbers import whole_number
 
 Array = NDArray[Any]
 Batch = Any  # an array, or a tuple of arrays: whichever the loader was given
@@ -53,6 +55,7 @@ class DataLoader:
     ) -> None:
         self.data = data
         self.nobs = _number_of_samples(data)
+        batchsize = whole_number("DataLoader", "batchsize", batchsize)
         if batchsize < 1:
             raise ValueError(f"DataLoader: expected a batchsize of at least 1, got {batchsize}.")
         if not partial and self.nobs < batchsize:
@@ -60,10 +63,15 @@ class DataLoader:
                 f"DataLoader: no batch would come: {self.nobs} samples do not fill one batch of {batchsize}, and "
                 "partial=False skips a smaller one. Use partial=True or a smaller batchsize."
             )
+        seed = None if seed is None else whole_number("DataLoader", "seed", seed)
         if seed is not None and seed < 0:
             raise ValueError(f"DataLoader: expected a seed of 0 or more, got {seed}.")
         if callable(augment):
             raise TypeError(f"DataLoader: expected a list of augmentation steps; write augment=[{augment!r}].")
+        for step in augment:
+            if not callable(step):
+                raise TypeError(f"DataLoader: expected augmentation steps, functions (images, generator), got {step!r}")
+        prefetch = whole_number("DataLoader", "prefetch", prefetch)
         if prefetch < 0:
             raise ValueError(f"DataLoader: expected prefetch to be 0 batches or more, got {prefetch}.")
         self.batchsize = batchsize
@@ -86,6 +94,8 @@ class DataLoader:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from batch number `start` on; leaves `loader.epoch` as it is."""
+        epoch = whole_number("DataLoader.batches", "epoch", epoch)
+        start = whole_number("DataLoader.batches", "start", start)
         if epoch < 0:
             raise ValueError(f"DataLoader.batches: expected an epoch of 0 or more, got {epoch}.")
         if not 0 <= start <= len(self):
@@ -153,6 +163,7 @@ def _prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
     """The same items in the same order, made by a thread that is at most `depth` + 1 items ahead.
 
     The thread starts with the first item asked for. It has ended when this iterator is used up, closed or dropped.
+    RuntimeError in a process forked from the one that started it, where the thread is not.
     """
     ready: queue.Queue[tuple[Item | None, BaseException | None, bool]] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -169,8 +180,14 @@ def _prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
 
     thread = threading.Thread(target=produce, name="minidl-prefetch", daemon=True)
     thread.start()
+    process = os.getpid()
     try:
         while True:
+            if os.getpid() != process:
+                raise RuntimeError(
+                    "DataLoader: this pass was begun by the process that this one was forked from, and only there a "
+                    "thread makes its batches; begin one here, or use prefetch=0"
+                )
             item, error, last = ready.get()
             if error is not None:
                 raise error
@@ -178,9 +195,10 @@ def _prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
                 return
             yield item  # type: ignore[misc]
     finally:
-        stopped.set()
-        # The producer may be waiting for room. Emptying the queue lets it put the one item it has; then it sees
-        # `stopped`. It cannot put two, so it cannot wait again.
-        while not ready.empty():
-            ready.get_nowait()
-        thread.join()
+        if os.getpid() == process:
+            stopped.set()
+            # The producer may be waiting for room. Emptying the queue lets it put the one item it has; then it sees
+            # `stopped`. It cannot put two, so it cannot wait again.
+            while not ready.empty():
+                ready.get_nowait()
+            thread.join()

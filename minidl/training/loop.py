@@ -24,9 +24,9 @@ from minidl.tensor import Tensor
 from minidl.training.data_loader import DataLoader
 from minidl.training.device_input import on_backend
 from minidl.training.diagnosis import NotFiniteError, explain_not_finite
+from minidl.training.gradient_watch import LOOK_EVERY, Mover
 
 Loss = Callable[[Tensor, Any], Tensor]  # loss(predicted, target)
-LOOK_EVERY = 50  # steps, at the losses on a GPU
 
 
 def epochs(count: int) -> Iterator[int]:
@@ -66,28 +66,31 @@ def train(
     train(loss, model.params(), data, opt) calls loss(x, y), and train(loss, model, data, opt) calls loss(model, x, y):
     Flux's implicit and its explicit form. `cb` is called after each step; it may call stop().
 
-    Raises NotFiniteError when the loss is nan or infinite: before the parameters are touched, or, on a GPU, which is
-    not waited for in every step, a few batches later.
+    Raises NotFiniteError when the loss or a gradient is nan or infinite: before the parameters are touched, or, on a
+    GPU, which is not waited for in every step, a few batches later. A gradient that is not finite moves nothing there
+    either, nor does any after it.
     """
     first = (trained,) if isinstance(trained, Layer) else ()
-    watch = LossWatch()
+    watch, mover = LossWatch(), Mover(optimiser)
     with suppress(StopTraining):
         for number, batch in enumerate(data, 1):
             with suppress(SkipBatch):
                 with training_mode(optimiser.steps):
                     value = loss(*first, *batch) if isinstance(batch, tuple) else loss(*first, batch)
-                _check(watch.add(value), f"of batch {number}", optimiser)
+                _check(watch.add(value), f"of batch {number}", mover)
                 value.backward()
-                optimiser.step(trained.params() if isinstance(trained, Layer) else trained)
+                mover.step(trained.params() if isinstance(trained, Layer) else trained, value)
                 if cb is not None:
                     cb()
-    _check(watch.look(), f"of one of the last {LOOK_EVERY} batches", optimiser)
+    _check(watch.look(), f"of one of the last {LOOK_EVERY} batches", mover)
+    mover.check()
 
 
-def _check(broken: float | None, where: str, optimiser: Optimiser) -> None:
+def _check(broken: float | None, where: str, mover: Mover) -> None:
     if broken is not None:
+        mover.rewind()
         raise NotFiniteError(f"train: the loss {where} is {broken}; lower the learning rate "
-                             f"(now {optimiser.learning_rate}) or look for bad data")  # fmt: skip
+                             f"(now {mover.optimiser.learning_rate}) or look for bad data")  # fmt: skip
 
 
 def _number(x: Tensor) -> float | Array:
@@ -197,9 +200,13 @@ class Training:
     stop: bool = False  # set by a callback: leave after this step
     watch: LossWatch = field(default_factory=LossWatch)
 
+    def __post_init__(self) -> None:
+        self.mover = Mover(self.optimiser, self.model)
+
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Go on from `position` to the last epoch, or until a callback sets `stop`."""
         backend = _backend_of(self.model)
+        self.mover = Mover(self.optimiser, self.model)  # both may have been replaced
         for callback in callbacks:
             callback.training_began(self)
         while self.position.epoch < self.epochs and not self.stop:
@@ -229,17 +236,22 @@ class Training:
             loss = self.loss(predicted, y)
         broken = self.watch.add(loss)
         if broken is not None:
-            raise NotFiniteError(explain_not_finite(self.model, x, broken, optimiser))
+            message = explain_not_finite(self.model, x, broken, optimiser)
+            self.mover.rewind()
+            raise NotFiniteError(message)
         loss.backward()
-        optimiser.step(self.model.params())
+        self.mover.step(self.model.params(), loss)
         self.position.batch += 1
         self.position.totals.add(loss, predicted, y)
 
     def _finish_epoch(self) -> None:
         broken = self.watch.look()
         if broken is not None:
-            raise NotFiniteError(f"step {self.optimiser.steps}: a loss of the last {LOOK_EVERY} steps is {broken}; "
+            step = self.optimiser.steps
+            self.mover.rewind()
+            raise NotFiniteError(f"step {step}: a loss of the last {LOOK_EVERY} steps is {broken}; "
                                  f"lower the learning rate (now {self.optimiser.learning_rate:g})")  # fmt: skip
+        self.mover.check()
         position = self.position
         row = {"epoch": position.epoch + 1, **position.totals.means()}
         if self.validation is not None:
@@ -269,7 +281,7 @@ def fit(
 
     loss(predicted, y) is one number. `schedule` gives the learning rate of each step; `validation` is evaluated after
     each epoch. Passes count on from `data.epoch`, so that a second fit() does not see the orders of the first again.
-    Raises NotFiniteError, naming step and layer, when the loss is nan or infinite.
+    Raises NotFiniteError, naming step and layer, when the loss or a gradient is nan or infinite.
     """
     training = Training(model, loss, data, optimiser, epochs, validation, schedule, first_pass=data.epoch)
     training.run(callbacks)

@@ -6,28 +6,32 @@
     signals.json             how large activations and gradients were, layer by layer
     curves.png               loss and accuracy, where matplotlib is installed
 
-Every file is written beside and renamed, so that none is ever half written.
+Every file is written beside and renamed, so that none is ever half written. One process at a time trains in a folder
+(run_owner.py); reading changes nothing in it, whoever trains there.
 """
 
 import csv
 import io
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from minidl.layers.layer import Layer
-from minidl.optimisers import Optimiser
+from minidl.optimiser_base import Optimiser
 from minidl.randomness import current_seed
-from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint
+from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint, whole_number
 from minidl.training.loop import Position, Totals
+from minidl.training.run_owner import owned, refuse_if_in_use, remove_leftovers
+from minidl.training.run_schemas import History, check_history, check_signals, digest
 
 CHECKPOINT = "checkpoint.safetensors"
 RUN_FILES = (CHECKPOINT, "config.json", "history.csv", "signals.json", "curves.png")
-SIGNAL_KEYS = {"step", "epoch", "loss", "input_signal", "layers", "parameters"}
-History = list[dict[str, float]]
+MAY_CHANGE = {"model", "data_dir", "epochs", "backend", "weights"}  # settings that a checkpoint does not insist on
 
 
 class RunFolder:
@@ -35,6 +39,8 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.settings: dict[str, Any] = {}  # goes into each checkpoint, and has to be the same when one is read
+        self._identity: tuple[int, int] | None = None  # of the folder, while we own it
 
     @classmethod
     def create(cls, path: str | Path) -> "RunFolder":
@@ -42,11 +48,33 @@ class RunFolder:
         folder = cls(path)
         if folder.path.exists() and not folder.path.is_dir():
             raise FileExistsError(f"{path} is a file: name a folder with --out")
-        if (folder.path / "config.json").exists():
-            raise FileExistsError(
-                f"{path} holds a run already: go on with --resume {path}, or name another folder with --out"
-            )
+        folder._refuse_a_run()
         return folder
+
+    @contextmanager
+    def owned(self, new: bool = False) -> Iterator[None]:
+        """Train inside this block: the folder is ours alone, without what killed runs have left half written.
+
+        InUseError when another process trains in it, OSError when it cannot be written; with `new`, FileExistsError
+        when there is a run in it.
+        """
+        with owned(self.path):
+            self._identity = _identity(self.path)
+            try:
+                if new:
+                    self._refuse_a_run()
+                remove_leftovers(self.path, RUN_FILES)
+                yield
+            finally:
+                self._identity = None
+
+    def _refuse_a_run(self) -> None:
+        if (self.path / "config.json").exists():
+            if self._identity is None:
+                refuse_if_in_use(self.path)
+            raise FileExistsError(
+                f"{self.path} holds a run already: go on with --resume {self.path}, or name another folder with --out"
+            )
 
     def save_config(self, config: dict[str, Any]) -> None:
         self._write_text("config.json", json.dumps(config, indent=2) + "\n")
@@ -57,8 +85,8 @@ class RunFolder:
         if not path.is_file():
             raise FileNotFoundError(f"{self.path} holds no run: expected a file config.json in it")
         try:
-            config = json.loads(path.read_text())
-        except ValueError as error:  # not JSON, or not even text
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:  # not JSON, or not even text
             raise ValueError(f"{path}: expected JSON, but {error}") from None
         if not isinstance(config, dict):
             raise ValueError(f"{path}: expected settings by name, got a {type(config).__name__}")
@@ -66,28 +94,37 @@ class RunFolder:
 
     def save_checkpoint(self, model: Layer, optimiser: Optimiser, position: Position) -> None:
         """Model, optimiser with its step count, position, and the seed, from which all else follows."""
-        path = self.path / CHECKPOINT
-        position = replace(position, totals=position.totals.read())
-        save_checkpoint(path, model, optimiser, seed=current_seed(), position=asdict(position))
+        memory = {"seed": current_seed(), "position": asdict(replace(position, totals=position.totals.read()))}
+        if self.settings:
+            memory["settings"] = self.settings
+        with self._writing():
+            save_checkpoint(self.path / CHECKPOINT, model, optimiser, **memory)
 
     def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:
         """Put the checkpoint into model and optimiser; returns where training stands.
 
-        The errors of minidl.training.load_checkpoint, and ValueError for the checkpoint of another seed or of no run;
-        then nothing has been changed.
+        The errors of minidl.training.load_checkpoint, and ValueError for the checkpoint of another seed, of other
+        settings or of no run; then nothing has been changed.
         """
         path = self.path / CHECKPOINT
-        for unfinished in self.path.glob(f".{path.name}.*"):  # of a run that was killed while it wrote
-            unfinished.unlink()
         memory = checkpoint_memory(path)
         if "position" not in memory:
             raise ValueError(f"{self.path}: the checkpoint does not say where training stood; it is not that of a run")
         if memory.get("seed", current_seed()) != current_seed():
             raise ValueError(f"{self.path}: the checkpoint is of seed {memory['seed']}, not {current_seed()}: "
                              f"config.json has been changed")  # fmt: skip
+        try:
+            position = Position(**memory["position"] | {"totals": Totals(**memory["position"]["totals"])})
+            for count in (position.epoch, position.batch):
+                whole_number("count", count)
+        except (TypeError, LookupError, ValueError):  # something is missing, unknown, or no count
+            raise ValueError(f"{path}: expected where training stood, got {memory['position']!r}") from None
+        for name, value in memory.get("settings", {}).items():
+            if name not in MAY_CHANGE and name in self.settings and self.settings[name] != value:
+                raise ValueError(f"{self.path}: the checkpoint is of {name} {value!r}, not {self.settings[name]!r}: "
+                                 f"config.json has been changed")  # fmt: skip
         load_checkpoint(path, model, optimiser)
-        position = memory["position"]
-        return Position(**position | {"totals": Totals(**position["totals"])})
+        return position
 
     def has_checkpoint(self) -> bool:
         return (self.path / CHECKPOINT).is_file()
@@ -99,19 +136,29 @@ class RunFolder:
         writer.writerows(history)
         self._write_text("history.csv", text.getvalue())
 
-    def load_history(self) -> History:
-        """The rows of history.csv; none where there is no such file, ValueError when it is something else."""
+    def load_history(self, position: Position | None = None) -> History:
+        """The rows of history.csv; none where there is no such file.
+
+        ValueError when it is something else, or says something else of the epochs before `position`.
+        """
         path = self.path / "history.csv"
         if not path.is_file():
             return []
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError):
-            raise ValueError(f"{path}: expected a table of numbers, as minidl train writes it") from None
+                lines = list(csv.reader(file, strict=True))
+            header, *rows = lines
+            table = [dict(zip(header, map(float, row), strict=True)) for row in rows]
+            check_history(table)
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path}: expected a table of numbers, as minidl train writes it, but {error}") from None
+        if position is not None and table[: position.epoch] != position.history:
+            raise ValueError(f"{path}: differs from what the checkpoint remembers of these epochs; it has been changed")
+        return table
 
     def save_signals(self, records: list[dict[str, Any]]) -> None:
-        self._write_text("signals.json", json.dumps({"records": _without_nan(records)}, allow_nan=False))
+        plain = _without_nan(records)
+        self._write_text("signals.json", json.dumps({"records": plain, "sha256": digest(plain)}, allow_nan=False))
 
     def load_signals(self) -> list[dict[str, Any]]:
         """What save_signals() was given last; nothing where there is no such file, ValueError when it is another."""
@@ -119,14 +166,10 @@ class RunFolder:
         if not path.is_file():
             return []
         try:
-            records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
-            complete = all(record.keys() >= SIGNAL_KEYS for record in records)
-            complete = complete and all(isinstance(record["layers"], list) for record in records)
-        except (ValueError, LookupError, TypeError, AttributeError):
-            complete = False
-        if not complete:
-            raise ValueError(f"{path}: expected what minidl train keeps of its layers, got something else; it can be "
-                             "deleted")  # fmt: skip
+            records = check_signals(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: expected what minidl train keeps of its layers, but {error}; it can be "
+                             "deleted") from None  # fmt: skip
         return _with_nan(records)  # type: ignore[no-any-return]
 
     def save_curves(self, history: History) -> None:
@@ -135,10 +178,38 @@ class RunFolder:
             return
         from minidl.training.curves import draw_curves
 
-        replace_file(self.path / "curves.png", lambda temporary: draw_curves(history, temporary))
+        self._replace("curves.png", lambda temporary: draw_curves(history, temporary))
 
     def _write_text(self, name: str, text: str) -> None:
-        replace_file(self.path / name, lambda temporary: temporary.write_text(text))
+        self._replace(name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+    def _replace(self, name: str, write: Callable[[Path], object]) -> None:
+        with self._writing():
+            replace_file(self.path / name, write)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Refuse to make the folder anew: a run of which only a part is there."""
+        self._refuse_if_vanished()
+        try:
+            yield
+        except OSError:
+            self._refuse_if_vanished()
+            raise
+
+    def _refuse_if_vanished(self) -> None:
+        if self._identity not in (None, _identity(self.path)):
+            raise FileNotFoundError(f"{self.path}: the run folder has been removed or renamed while it was trained in; "
+                                    f"nothing more is saved")  # fmt: skip
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which folder it is, whatever its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _without_nan(thing: Any) -> Any:

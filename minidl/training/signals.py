@@ -13,11 +13,12 @@ import numpy
 from numpy.typing import NDArray
 
 from minidl.backend import get_backend
-from minidl.layers.chain import Chain, activations
+from minidl.layers.chain import Chain, activations, as_chain, layer_by_layer
+from minidl.layers.dropout import Dropout
 from minidl.layers.layer import name_of
-from minidl.modes import training_mode
+from minidl.modes import no_grad, training_mode
 from minidl.tensor import Tensor, grad
-from minidl.training.diagnosis import signal_of, untouched
+from minidl.training.diagnosis import signal_of, untouched, without_dropout
 from minidl.training.loop import Callback, Loss, Training
 from minidl.training.run_folder import RunFolder
 
@@ -30,12 +31,12 @@ LOWEST, HIGHEST = -24, 8  # magnitudes are counted between powers of two, from 2
 
 @dataclass(frozen=True)
 class LayerSignal:
-    """What comes out of a layer for a batch, and what the loss asks of it.
+    """What comes out of a layer for a batch, dropout left out, and what the loss asks of it.
 
     mean, deviation     of all numbers
     signal              how much they differ from image to image: the standard deviation over the batch, on average
     dead                the share of units (channels) that are 0 for every image and pixel; None where some number is
-                        negative, so that nothing was cut off
+                        negative, so that nothing was cut off, and for a Dropout, which has no units
     magnitudes          how many numbers lie between 2 ** k and 2 ** (k + 1), for k from LOWEST to HIGHEST - 1; smaller
                         and larger ones count with the first and the last, zeros nowhere
     gradient            root mean square of the loss's gradient with respect to these numbers, times the batch size:
@@ -77,6 +78,9 @@ class Signals:
 def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: int = 0) -> Signals:
     """Run a batch forward and backward, as in training step `step`. The network is left as it was.
 
+    What comes out of the layers is looked at without dropout: its zeros are no dead units, and its masks would be taken
+    for differences between images. Loss and gradients are those of the step, dropout included.
+
     x (n, ...) with at least two inputs, y as loss(model(x), y) wants it. ValueError for fewer inputs.
     """
     n = len(x)
@@ -84,13 +88,20 @@ def look_inside(model: Chain, x: Any, y: Any, loss: Loss, step: int = 0, epoch: 
         raise ValueError(f"look_inside: expected at least two inputs, to see how they differ, got {n}")
     images = get_backend("cpu").asarray(x)
     trained = model.params()
+    chain = as_chain(model)
+    with untouched(model), no_grad(), without_dropout(model), training_mode(step):
+        seen = [
+            _seen(layer, y.numpy())
+            for layer, y in zip(chain.layers, layer_by_layer(chain, Tensor(x, model.backend)), strict=True)
+        ]
     with untouched(model), training_mode(step):
-        outputs = activations(model, Tensor(x, model.backend, requires_grad=True))
+        outputs = activations(chain, Tensor(x, model.backend, requires_grad=True))
         value = loss(outputs[-1], y)
         gradients = grad(value, [*outputs, *trained.values()])
+    asked = [gradient.numpy() * n for gradient in gradients[: len(outputs)]]
     layers = [
-        _layer_signal(name_of(layer), output.numpy(), gradient.numpy() * n)
-        for layer, output, gradient in zip(model, outputs, gradients[: len(outputs)], strict=True)
+        LayerSignal(name_of(layer), **figures, gradient=_size(gradient), gradient_magnitudes=magnitudes(gradient))
+        for layer, figures, gradient in zip(chain.layers, seen, asked, strict=True)
     ]
     parameters = [
         ParameterSignal(name, _size(parameter.numpy()), _size(gradient.numpy()))
@@ -134,15 +145,19 @@ class RecordSignals(Callback):
         self.folder.save_signals(self.records)
 
 
-def _layer_signal(name: str, y: Numbers, gradient: Numbers) -> LayerSignal:
+def _seen(layer: object, y: Numbers) -> dict[str, Any]:
+    """The figures of a LayerSignal that do not need the loss."""
     axes = tuple(range(y.ndim - 1))
-    dead = float((y.max(axis=axes) <= 0).mean()) if y.ndim > 1 and y.min() >= 0 else None
-    return LayerSignal(
-        name, float(y.mean(dtype=numpy.float64)), float(y.std(dtype=numpy.float64)), signal_of(y), dead, magnitudes(y),
-        _size(gradient), magnitudes(gradient),
-    )  # fmt: skip
+    has_units = not isinstance(layer, Dropout) and y.ndim > 1 and y.min() >= 0
+    return {
+        "mean": float(y.mean(dtype=numpy.float64)),
+        "deviation": float(y.std(dtype=numpy.float64)),
+        "signal": signal_of(y),
+        "dead": float((y.max(axis=axes) <= 0).mean(dtype=numpy.float64)) if has_units else None,
+        "magnitudes": magnitudes(y),
+    }
 
 
 def _size(numbers: Numbers) -> float:
     """Root mean square."""
-    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2)))
+    return float(numpy.sqrt(numpy.mean(numbers.astype(numpy.float64) ** 2, dtype=numpy.float64)))

@@ -70,7 +70,8 @@ def test_a_convolution_has_all_outputs(peer):
 
 SMALL = {
     "batch_norm": (3, 4, 4, 2), "max_pool2d": (2, 4, 4, 3), "mean_pool2d": (2, 4, 4, 3), "relu": (2, 3, 3, 2),
-    "row_sums": (2, 3, 3, 2), "dense": (3, 5), "dropout": (4, 5), "softmax": (3, 6), "softmax_cross_entropy": (3, 6),
+    "row_sums": (2, 3, 3, 2), "sum": (2, 3, 3, 2), "mean": (2, 3, 3, 2), "dense": (3, 5), "dropout": (4, 5),
+    "softmax": (3, 6), "softmax_cross_entropy": (3, 6),
 }  # fmt: skip
 
 

@@ -98,6 +98,10 @@ def optimiser_steps(backend):
         step(parameters, gradients, *remembered, *settings)
         yield from (x.numpy() for x in parameters)
         yield from (get_backend("cpu").asarray(array) for arrays in remembered for array in arrays)
+    gradients = [Tensor(np.full(shape, number, np.float32), backend) for shape in shapes for number in (1, np.nan)]
+    found = get_backend(backend).xp.zeros(2, "int32")
+    steps.find_not_finite(gradients, found, 3)
+    yield np.array(found.tolist())
 
 
 def normalised(backend):
@@ -132,7 +136,7 @@ RUNS = {
     "mean_pool2d": mean_pools,
     "optimiser_steps": optimiser_steps,
     "relu": lambda backend: differentiated(backend, F.relu, (20, 30)),
-    "row_sums": lambda backend: differentiated(backend, F.row_sums, (300, 40)),
+    "sum": lambda backend: differentiated(backend, F.row_sums, (300, 40)),
     "softmax": softmaxes,
     "softmax_cross_entropy": lambda backend: differentiated(backend, F.softmax_cross_entropy, (20, 40), (20, 40)),
 }

@@ -108,7 +108,7 @@ def verdict_of_child(mutation: Mutation) -> str | None:
 
 def with_op(path: Path) -> list[tuple[str, Path]]:
     """A .cu file, and the shared ones that its op is the smallest user of."""
-    shared = {"row_sums": "column_sums.cuh", "dense": "tiles.cuh", "mean_pool2d": "cuda.cuh"}
+    shared = {"sum": "column_sums.cuh", "dense": "tiles.cuh", "mean_pool2d": "cuda.cuh"}
     shared |= {"softmax": "warps.cuh"}
     op = path.parent.name
     files = [(op, path)]

@@ -99,13 +99,13 @@ def diverging():
 
 def test_a_loss_that_is_not_finite_is_noticed_at_the_end_of_an_epoch():
     data = DataLoader(digits(36), 12, augment=[to_float])
-    with pytest.raises(NotFiniteError, match=f"step 3: a loss of the last {LOOK_EVERY} steps is nan"):
+    with pytest.raises(NotFiniteError, match=f"step 3: a loss of the last {LOOK_EVERY} steps is (nan|inf)"):
         fit(diverging(), logitcrossentropy, data, Momentum(1e38), 1)
 
 
 def test_a_loss_that_is_not_finite_is_noticed_after_some_steps():
     data = DataLoader(digits(LOOK_EVERY), 1, augment=[to_float])
-    with pytest.raises(NotFiniteError, match=r"the loss is nan\. .*weight holds numbers that are not finite"):
+    with pytest.raises(NotFiniteError, match=r"the loss is (nan|inf)\. The first layer whose output is not finite"):
         fit(diverging(), logitcrossentropy, data, Momentum(1e38), 1)
 
 

@@ -130,7 +130,7 @@ EXPECTED = {
     "optimiser_steps": optimiser_steps,
     "conv2d": conv2d,
     "relu": elementwise_or_sums(F.relu),
-    "row_sums": elementwise_or_sums(F.row_sums),
+    "sum": elementwise_or_sums(F.row_sums),
     "softmax": softmax,
     "softmax_cross_entropy": softmax_cross_entropy,
 }

@@ -142,7 +142,7 @@ def test_times_are_measured_on_both_tiers(monkeypatch):
 
 def test_measurements_are_read_where_they_are(tmp_path):
     assert "64 images of 32 × 32, 3 → 64 channels, forward" in benchmark(None, "layers")
-    case = {"op": "relu", "direction": "forward"}
+    case = {"op": "relu", "direction": "forward<script>"}
     others = [{"op": "dense", "direction": "forward"}, {"op": "relu", "direction": "backward"}]
     measurements = [
         {"subject": "ops", "case": one, "values": {"minidl": [[0.001], [0.002]], "pytorch": [[0.002], [0.003]]}}
@@ -154,6 +154,7 @@ def test_measurements_are_read_where_they_are(tmp_path):
     made = benchmark(tmp_path / "results.json", "ops relu")
     assert made.count("relu, ") == 2
     assert "dense" not in made
+    assert "<script>" not in made
     assert "2.5 ms (1.75)" in made
     assert "Nothing of layers has been measured" in benchmark(tmp_path / "results.json", "layers")
 

@@ -2,7 +2,17 @@
 
 import pytest
 
-from minidl.explain.markup import highlighted, highlighted_lines, highlighting_style, markdown, number, sections, table
+from minidl.explain.markup import (
+    Html,
+    code,
+    highlighted,
+    highlighted_lines,
+    highlighting_style,
+    markdown,
+    number,
+    sections,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +69,15 @@ def test_every_colour_is_one_for_light_and_one_for_dark():
 
 def test_tables_head_their_columns_and_rows():
     made = table(["a<b", "c"], [["<i>row</i>", "1"]], "What it is")
-    for part in ("<caption>What it is", '<th scope="col">a&lt;b', '<th scope="row"><i>row</i>', "<td>1</td>"):
+    for part in ("<caption>What it is", '<th scope="col">a&lt;b', '<th scope="row">&lt;i&gt;row', "<td>1</td>"):
         assert part in made
+
+
+def test_cells_of_tables_are_escaped_unless_they_are_html():
+    made = table(["a"], [["<script>", "<b>", Html("<i>x</i>"), code("a < b")]], "<script>")
+    for part in ("&lt;script&gt;</th>", "<td>&lt;b&gt;", "<td><i>x</i>", "<td><code>a &lt; b</code>"):
+        assert part in made
+    assert "<script>" not in made
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,7 @@ def test_dead_units_are_those_that_were_seen():
     layer = {"name": "Dense(2, 2, relu)", "dead": 0.5}
     assert "Dense(2, 2, relu)" in dead_units([{"layers": [layer]}, {"layers": [layer]}])
     assert "No unit has been 0" in dead_units([{"layers": [layer | {"dead": None}]}])
+    assert "No unit has been 0" in dead_units([{"layers": [layer | {"name": "Dropout(0.5)"}]}])  # of an older run
 
 
 def test_the_layer_that_is_named_has_its_number_in_the_chain_and_softmax_is_never_it():

@@ -81,7 +81,7 @@ REFUSED = {
     "axis of batch norm": (
         lambda: layers.BatchNormalization(axis=1)(np.zeros((2, 3, 4), np.float32)), NotImplementedError, "axis=-1",
     ),
-    "rate": (lambda: layers.Dropout(1.5), ValueError, "rate from 0 to below 1"),
+    "rate": (lambda: layers.Dropout(1.5), ValueError, "rate from 0 to 1"),
     "too small": (lambda: layers.Conv2D(4, 5)(Input((3, 3, 1))), ValueError, r"do not fit into images of \(3, 3\)"),
     "no channels": (lambda: layers.Conv2D(4, 3)(Input((28, 28))), ValueError, r"images\[..., numpy.newaxis\]"),
     "other shapes": (lambda: layers.Add()([Input((3,)), Input((4,))]), ValueError, "one shape"),

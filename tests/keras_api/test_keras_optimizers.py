@@ -243,6 +243,12 @@ def test_a_new_optimizer_defines_move():
     np.testing.assert_array_equal(x.array, [-0.5, 0.5])
 
 
+def with_a_group():
+    optimizer, parameters = SGD(), params()
+    optimizer.groups = [optimisers.Group("*.bias", rate_factor=2)]
+    take_steps(optimizer, parameters)
+
+
 @pytest.mark.parametrize(
     ("attempt", "error", "message"),
     [
@@ -261,6 +267,9 @@ def test_a_new_optimizer_defines_move():
         (lambda: SGD(clipnorm=1.0, clipvalue=1.0), ValueError, "one of clipnorm, clipvalue and global_clipnorm"),
         (lambda: SGD(lambda: 0.1).get_config(), TypeError, "make it a LearningRateSchedule"),
         (lambda: SGD().step(params()), ValueError, "none of 3 parameters has a gradient"),
+        (lambda: SGD(weight_decay=-1), ValueError, "SGD: expected a weight_decay of 0 or more, got -1"),
+        (lambda: Adam(epsilon=math.nan), ValueError, "Adam: expected epsilon of 0 or more, got nan, which is not fin"),
+        (with_a_group, NotImplementedError, "SGD: groups are for minidl.optimisers; Keras has none"),
     ],
 )
 def test_what_cannot_be_is_refused(attempt, error, message):

@@ -274,6 +274,17 @@ def test_an_error_names_the_layer():
     assert raised.value.__notes__ == ["in layer broken, given shape (2, 16)"]
 
 
+def test_an_error_names_all_layers_that_are_computed_together():
+    model = Sequential([Input((None, None, 1)), layers.Conv2D(2, 3, activation="relu"), layers.MaxPooling2D()])
+    with pytest.raises(ValueError, match="max_pool2d") as raised:
+        model.predict(np.ones((2, 3, 3, 1)), verbose=0)
+    first, second = (layer.name for layer in model.layers)
+    assert raised.value.__notes__ == [f"in layers {first}, {second}, given shape (2, 3, 3, 1)"]
+    with minidl.unfused(), pytest.raises(ValueError, match="max_pool2d") as raised:
+        model.predict(np.ones((2, 3, 3, 1)), verbose=0)
+    assert raised.value.__notes__ == [f"in layer {second}, given shape (2, 1, 1, 2)"]
+
+
 class Broken(layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -130,6 +130,40 @@ def test_the_same_names_are_excluded_from_weight_decay():
     compare(ours, theirs)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize(("kind", "settings"), KINDS, ids=str)
+def test_iterations_are_those_of_all_parameters(kind, settings):
+    """Keras has one count: what has no gradient in the first steps begins with the corrections of later ones."""
+    starts, gradients = starts_and_gradients()
+    ours, theirs = (getattr(m.optimizers, kind)(**settings) for m in (minidl_keras, keras))
+    mine = {name: Tensor(x.copy(), requires_grad=True) for name, x in starts.items()}
+    variables = {name: keras.Variable(x, name=name) for name, x in starts.items()}
+    for step, given in enumerate(gradients):
+        given = {**given, "bias": None} if step < 3 else given
+        for name, gradient in given.items():
+            mine[name].grad = None if gradient is None else Tensor(gradient)
+        ours.step(mine)
+        theirs.apply([given[name] for name in variables], list(variables.values()))
+    for name, x in mine.items():
+        np.testing.assert_allclose(x.numpy(), keras.ops.convert_to_numpy(variables[name].value), rtol=1e-7, atol=1e-8)
+
+
+def test_a_parameter_that_was_not_there_in_the_first_step_is_refused_by_both():
+    ours, theirs = (m.optimizers.Adam() for m in (minidl_keras, keras))
+    mine = {name: Tensor(np.ones(2), requires_grad=True) for name in ("first", "later")}
+    variables = [keras.Variable(np.ones(2), name=name) for name in ("first", "later")]
+    for x in mine.values():
+        x.grad = Tensor(np.ones(2))
+    ours.step({"first": mine["first"]})
+    mine["first"].grad = Tensor(np.ones(2))
+    theirs.apply([np.ones(2)], variables[:1])
+    with pytest.raises(ValueError, match="later was not among the parameters of the first step; compile"):
+        ours.step(mine)
+    with pytest.raises(ValueError, match="Unknown variable"):
+        theirs.apply([np.ones(2)] * 2, variables)
+
+
 @pytest.mark.parametrize(("kind", "settings"), [*KINDS, *DEFAULTS, *SCHEDULES], ids=str)
 def test_configurations_go_both_ways(kind, settings):
     """Ours has Keras's keys, defaults included, and each makes the other's object."""

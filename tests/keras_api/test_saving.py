@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from test_models import Mine, images, residual, small
 
 import minidl
@@ -262,6 +264,31 @@ def test_a_damaged_file_changes_nothing(tmp_path, prepare, error, message, suffi
     if message != "another network":
         with pytest.raises(error, match=message):
             models.load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"progress": None}, {"progress": {}}, {"progress": {"learning_rate": 0.1}}, {"epoch": "x"}, {"epoch": -1},
+        *({"progress": {"learning_rate": rate, "epochs_seen": 1}} for rate in ("x", -0.1, float("nan"), True)),
+        *({"progress": {"learning_rate": 0.1, "epochs_seen": seen}} for seen in ("x", -1, 1.5, True, None)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_that_cannot_be_gone_on_with_changes_nothing(tmp_path, change):
+    path, model, other = tmp_path / "state.safetensors", trained(), trained()
+    model.save_state(path, epoch=1)
+    with safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["minidl"])
+    header["memory"] |= change
+    save_file(load_file(path), path, {"minidl": json.dumps(header)})
+    before = other.get_weights(), other.optimizer.steps, other.optimizer.learning_rate
+    with pytest.raises(ValueError, match=r"state.safetensors"):
+        other.load_state(path)
+    after = other.get_weights(), other.optimizer.steps, other.optimizer.learning_rate
+    assert after[1:] == before[1:]
+    for old, new in zip(before[0], after[0], strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 REFUSED = {

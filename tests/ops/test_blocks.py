@@ -46,8 +46,13 @@ def test_relu(shape, dtype):
 
 @SHAPES
 @DTYPES
-def test_row_sums(shape, dtype):
-    assert_agree("row_sums", "forward", dtype, random(shape, dtype))
+@pytest.mark.parametrize("divisor", [1, 7])
+def test_sums(shape, dtype, divisor):
+    """Of all axes but the first and the last, but the last, and of all."""
+    x = random(shape, dtype)
+    for groups, columns in [(shape[0], shape[-1]), (1, shape[-1]), (shape[0], 1), (1, 1)]:
+        rows = x.size // max(1, groups * columns)
+        assert_agree("sum", "forward", dtype, x.reshape(groups, rows, columns), divisor, dtype)
 
 
 @SHAPES

@@ -4,13 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from small_run import assert_equal, copies, small_network, small_training, without_clock
 
 import minidl
-from minidl import Chain, Dense, Tensor
-from minidl.optimisers import Adam, Descent, Momentum
+from minidl import Chain, Dense, Tensor, freeze, thaw
+from minidl.gradient_rules import ClipGlobalNorm, ClipNorm, OptimiserChain, WeightDecay
+from minidl.keras import optimizers as keras_optimizers
+from minidl.optimisers import Adam, AdamW, Descent, Group, Momentum, Nesterov
 from minidl.training import Callback, checkpoint, load_checkpoint, save_checkpoint
+from minidl.training.loop import Position
 from minidl.training.run_folder import RunFolder
 
 MEMORY = {"note": "x", "numbers": [1, 2.5, None]}
@@ -35,7 +39,7 @@ def trained(optimiser=None, seed=0):
 def state(model, optimiser):
     """Everything that a checkpoint restores, by name."""
     named = {f"{kind}.{name}": x.copy() for kind, arrays in optimiser.state.items() for name, x in arrays.items()}
-    return {**copies(model), **named, "steps": optimiser.steps}
+    return {**copies(model), **named, "steps": optimiser.steps, "counts": optimiser.counts}
 
 
 @pytest.mark.parametrize("make", [Descent, Momentum, Adam])
@@ -67,6 +71,118 @@ def test_the_file_is_plain_safetensors(tmp_path):
     arrays = load_file(tmp_path / "x")
     assert sorted(arrays) == [f"model.{name}" for name in names] + [f"optimiser.velocity.{name}" for name in names]
     np.testing.assert_array_equal(arrays["model.layers.0.weight"], model[0].weight.numpy())
+
+
+def test_what_is_frozen_keeps_its_memories(tmp_path):
+    model, optimiser = trained(Adam(0.1))
+    freeze(model)
+    save_checkpoint(tmp_path / "x", model, optimiser)
+    again = Adam(0.1)
+    load_checkpoint(tmp_path / "x", freeze(Chain(Dense(3, 2))), again)
+    assert_equal(state(model, again), state(model, optimiser))
+
+
+@pytest.mark.parametrize("make", [Descent, Momentum, Adam])
+def test_rules_are_saved_alike_however_they_are_spelled(tmp_path, make):
+    spellings = [
+        lambda: make(0.1, rules=[ClipNorm(1), WeightDecay(0.1)]),
+        lambda: OptimiserChain(ClipNorm(1), WeightDecay(0.1), make(0.1)),
+        lambda: OptimiserChain(ClipNorm(1), make(0.1, rules=[WeightDecay(0.1)])),
+    ]
+    files = []
+    for number, spelling in enumerate(spellings):
+        save_checkpoint(tmp_path / f"{number}", *trained(spelling()))
+        files.append((tmp_path / f"{number}").read_bytes())
+        for other in spellings:
+            load_checkpoint(tmp_path / f"{number}", Chain(Dense(3, 2)), other())
+    assert files == files[:1] * 3
+
+
+MADE = {
+    "momentum": lambda: Momentum(0.1),
+    "clipped momentum": lambda: OptimiserChain(ClipNorm(1), Momentum(0.1)),
+    "clipped nesterov": lambda: OptimiserChain(ClipNorm(1), Nesterov(0.1)),
+    "globally clipped momentum": lambda: Momentum(0.1, rules=[ClipGlobalNorm(1)]),
+    "clipped adam": lambda: OptimiserChain(ClipNorm(1), Adam(0.1)),
+    "clipped, decaying adam": lambda: Adam(0.1, rules=[ClipNorm(1), WeightDecay(0.1)]),
+    "decaying, clipped adam": lambda: Adam(0.1, rules=[WeightDecay(0.1), ClipNorm(1)]),
+    "adamw": lambda: AdamW(0.1),
+    "adam": lambda: Adam(0.1),
+    "keras's adam": lambda: keras_optimizers.Adam(0.1),
+    "keras's clipped adam": lambda: keras_optimizers.Adam(0.1, clipnorm=1.0),
+    "keras's adam with amsgrad": lambda: keras_optimizers.Adam(0.1, amsgrad=True),
+    "keras's sgd": lambda: keras_optimizers.SGD(0.1),
+    "keras's sgd with momentum": lambda: keras_optimizers.SGD(0.1, momentum=0.9),
+    "fast biases": lambda: Momentum(0.1, groups=[Group("*.bias", rate_factor=2)]),
+    "fast weights": lambda: Momentum(0.1, groups=[Group("*.weight", rate_factor=2)]),
+    "two groups": lambda: Momentum(0.1, groups=[Group("*.bias", rate_factor=2), Group("*.weight", weight_decay=1)]),
+}
+
+
+@pytest.mark.parametrize("saved", MADE)
+def test_a_checkpoint_goes_into_the_same_kind_of_optimiser_alone(tmp_path, saved):
+    save_checkpoint(tmp_path / "x", *trained(MADE[saved]()))
+    for name, make in MADE.items():
+        model, optimiser = trained(make())
+        before = state(model, optimiser)
+        if name == saved:
+            load_checkpoint(tmp_path / "x", model, optimiser)
+            continue
+        with pytest.raises(ValueError, match=r"expected the state of optimiser|memories|is missing"):
+            load_checkpoint(tmp_path / "x", model, optimiser)
+        assert_equal(state(model, optimiser), before)
+
+
+def test_what_was_expected_and_what_came_is_said(tmp_path):
+    save_checkpoint(tmp_path / "x", *trained(OptimiserChain(ClipNorm(1), Momentum(0.1))))
+    expected = r"Adam\(rules=\['ClipNorm'\], groups=\[\['\*\.bias'\]\]\), got Momentum\(rules=\['ClipNorm'\]\)"
+    optimiser = Adam(rules=[ClipNorm(1)], groups=[Group("*.bias", rate_factor=2)])
+    with pytest.raises(ValueError, match=f"expected the state of optimiser {expected}"):
+        load_checkpoint(tmp_path / "x", Chain(Dense(3, 2)), optimiser)
+
+
+def test_training_may_go_on_with_other_numbers(tmp_path):
+    save_checkpoint(tmp_path / "x", *trained(Momentum(0.1, rules=[ClipNorm(1)], groups=[Group("*.bias")])))
+    other = Momentum(0.2, 0.5, rules=[ClipNorm(2)], groups=[Group("*.bias", rate_factor=3)])
+    load_checkpoint(tmp_path / "x", Chain(Dense(3, 2)), other)
+    assert (other.steps, other.learning_rate) == (2, 0.2)
+
+
+# Files of an earlier version, which named the optimiser's class alone -------------------------------------------------
+
+
+def edit_header(path, change):
+    """Write the file again when `change` has been at its header and its arrays."""
+    with safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["minidl"])
+    arrays = load_file(path)
+    change(header, arrays)
+    save_file(arrays, path, {"minidl": json.dumps(header)})
+
+
+def as_before(header, arrays, name=None):
+    for part in ("rules", "groups", "counts"):
+        del header[part]
+    header["optimiser"] = name or header["optimiser"].removeprefix("keras.")
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam", "adamw", "keras's clipped adam", "keras's sgd with momentum"])
+def test_files_of_before_are_read(tmp_path, name):
+    model, optimiser = trained(MADE[name]())
+    save_checkpoint(tmp_path / "x", model, optimiser)
+    edit_header(tmp_path / "x", as_before)
+    other_model, other = Chain(Dense(3, 2)), MADE[name]()
+    load_checkpoint(tmp_path / "x", other_model, other)
+    assert_equal(state(other_model, other), state(model, optimiser))
+
+
+def test_a_chain_of_before_goes_into_one_with_the_same_memories(tmp_path):
+    save_checkpoint(tmp_path / "x", *trained(MADE["clipped momentum"]()))
+    edit_header(tmp_path / "x", lambda *parts: as_before(*parts, name="OptimiserChain"))
+    load_checkpoint(tmp_path / "x", Chain(Dense(3, 2)), MADE["clipped momentum"]())
+    for name in ("momentum", "clipped adam", "fast biases", "keras's clipped adam"):
+        with pytest.raises(ValueError, match=r"expected the state of optimiser|memories|is missing"):
+            load_checkpoint(tmp_path / "x", Chain(Dense(3, 2)), MADE[name]())
 
 
 # A file that cannot be used -----------------------------------------------------------------------------------------
@@ -124,6 +240,43 @@ def of_another_optimiser(path):
     save_checkpoint(path, *trained(Adam()))
 
 
+def without_a_velocity(path):
+    edit_header(path, lambda header, arrays: arrays.pop("optimiser.velocity.layers.0.bias"))
+
+
+def without_a_velocity_in_a_file_of_before(path):
+    without_a_velocity(path)
+    edit_header(path, as_before)
+
+
+def with_another_memory(path):
+    edit_header(path, lambda header, arrays: arrays.update({"optimiser.square.layers.0.bias": arrays.popitem()[1]}))
+
+
+def without_a_count(path):
+    edit_header(path, lambda header, arrays: header["counts"].pop("layers.0.bias"))
+
+
+def with_a_stray_count(path):
+    edit_header(path, lambda header, arrays: header["counts"].update(x=2))
+
+
+def with_counts_of_no_use(path):
+    edit_header(path, lambda header, arrays: header.update(counts=[1, 2]))
+
+
+def with_a_broken_count(path):
+    edit_header(path, lambda header, arrays: header["counts"].update({"layers.0.bias": 1.5}))
+
+
+def without_a_memory(path):
+    edit_header(path, lambda header, arrays: header.pop("memory"))
+
+
+def with_a_list_for_a_header(path):
+    save_file({}, path, {"minidl": "[1]"})
+
+
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
@@ -139,6 +292,15 @@ def of_another_optimiser(path):
         (of_a_wider_velocity, ValueError, r"velocity of layers.0.bias, \(3,\) float32, is of another network"),
         (of_a_stray_velocity, ValueError, r"velocity of x, \(2,\) float32, is of another network"),
         (of_another_optimiser, ValueError, "expected the state of optimiser Momentum, got Adam"),
+        (without_a_velocity, ValueError, "the optimiser's velocity of layers.0.bias is missing"),
+        (without_a_velocity_in_a_file_of_before, ValueError, "the optimiser's velocity of layers.0.bias is missing"),
+        (with_another_memory, ValueError, r"expected only the memories \['velocity'\] of the optimiser, got a square"),
+        (without_a_count, ValueError, "the number of updates of layers.0.bias is missing"),
+        (with_a_stray_count, ValueError, "expected the numbers of updates of this network's parameters, got .*'x': 2"),
+        (with_counts_of_no_use, ValueError, r"numbers of updates of this network's parameters, got \[1, 2\]"),
+        (with_a_broken_count, ValueError, "expected a number of updates of layers.0.bias, whole and .*, got 1.5"),
+        (without_a_memory, ValueError, "expected a memory, things by name, got None"),
+        (with_a_list_for_a_header, ValueError, r"format 'minidl checkpoint 1', got \[1\]"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -151,6 +313,21 @@ def test_a_file_that_cannot_be_used_changes_nothing(tmp_path, spoil, error, mess
     with pytest.raises(error, match=message) as caught:
         load_checkpoint(path, model, optimiser)
     assert str(path) in str(caught.value)
+    assert_equal(state(model, optimiser), before)
+
+
+@pytest.mark.parametrize(
+    "steps", ["none", None, "x", "2", -5, True, 1.5, 2.0, float("nan"), float("inf"), [2], {}], ids=str
+)
+@pytest.mark.parametrize("make", [Descent, Momentum, Adam, MADE["clipped adam"], keras_optimizers.SGD])
+def test_steps_that_are_no_number_of_steps_are_refused(tmp_path, make, steps):
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(path, *trained(make(), seed=1))
+    edit_header(path, lambda header, arrays: header.pop("steps") if steps == "none" else header.update(steps=steps))
+    model, optimiser = trained(make())
+    before = state(model, optimiser)
+    with pytest.raises(ValueError, match=r"x.safetensors: expected a number of steps, whole and 0 or more, got "):
+        load_checkpoint(path, model, optimiser)
     assert_equal(state(model, optimiser), before)
 
 
@@ -218,6 +395,60 @@ def test_a_resumed_run_is_bit_identical(tmp_path, never_stopped, steps):
 
     assert_equal(state(resumed.model, resumed.optimiser), state(never_stopped.model, never_stopped.optimiser))
     assert without_clock(resumed.position.history) == without_clock(never_stopped.position.history)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Adam(0.01, rules=[ClipGlobalNorm(1)], groups=[Group("*.bias", rate_factor=2)]),
+        lambda: OptimiserChain(ClipNorm(1), AdamW(0.01, decay=0.1, groups=[Group("*.scale", weight_decay=0)])),
+    ],
+    ids=["rules", "chain"],
+)
+def test_a_resumed_run_with_rules_and_groups_is_bit_identical(tmp_path, make):
+    """A layer is thawed in the middle, so that counts differ."""
+
+    def begin():
+        training = small_training(epochs=1)
+        training.optimiser, training.schedule = make(), None
+        freeze(training.model[4])
+        return training
+
+    def halves(training, between):
+        training.run([StopAfter(2)])
+        training = between(training)
+        thaw(training.model[4])
+        training.stop = False
+        training.run()
+        return training
+
+    def saved_and_loaded(training):
+        RunFolder(tmp_path).save_checkpoint(training.model, training.optimiser, training.position)
+        resumed = begin()
+        resumed.position = RunFolder(tmp_path).load_checkpoint(resumed.model, resumed.optimiser)
+        return resumed
+
+    through, resumed = halves(begin(), lambda training: training), halves(begin(), saved_and_loaded)
+    assert_equal(state(resumed.model, resumed.optimiser), state(through.model, through.optimiser))
+    assert sorted(set(through.optimiser.counts.values())) == [3, 5]
+
+
+@pytest.mark.parametrize(
+    "position",
+    [None, {}, {"epoch": "x"}, {"totals": {"colour": 1}}, {"epoch": -1}, {"epoch": True}, {"era": 1}],
+    ids=str,
+)
+def test_a_position_that_is_none_changes_nothing(tmp_path, position):
+    folder, model, optimiser = RunFolder(tmp_path), *trained(seed=1)
+    folder.save_checkpoint(model, optimiser, Position())
+    broken = {"totals": {"samples": 0}} | position if position else position
+    edit_header(tmp_path / "checkpoint.safetensors", lambda header, _: header["memory"].update(position=broken))
+    other, again = trained()
+    before = state(other, again)
+    minidl.seed(1)
+    with pytest.raises(ValueError, match="expected where training stood, got "):
+        folder.load_checkpoint(other, again)
+    assert_equal(state(other, again), before)
 
 
 def test_weights_without_a_position_are_not_the_checkpoint_of_a_run(tmp_path):

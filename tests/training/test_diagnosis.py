@@ -1,11 +1,13 @@
 """What is said when the loss is nan, and when a network does not learn: the right step and the right layer."""
 
+import re
+
 import numpy as np
 import pytest
 from small_run import assert_equal, copies, digits, small_network
 
 import minidl
-from minidl import BatchNorm, Chain, Dense, flatten, models, no_grad, relu
+from minidl import BatchNorm, Chain, Dense, Dropout, flatten, models, no_grad, relu
 from minidl.data import DataLoader, to_float
 from minidl.layers import he_normal
 from minidl.losses import logitcrossentropy
@@ -98,6 +100,25 @@ def test_the_first_layer_whose_signal_has_died_is_named():
 @pytest.mark.parametrize("cure", [{"init": he_normal}, {"normalise": True}], ids=str)
 def test_the_remedies_that_are_named_help(cure):
     assert explain_dead_signal(deep(**cure), images()) is None
+
+
+def test_masks_of_dropout_are_not_taken_for_a_signal():
+    plain = deep()
+    masked = Chain(flatten, *(layer for dense in plain[1:-1] for layer in (dense, Dropout(0.5))), plain[-1])
+    layer = int(re.match(r"the signal has died in layer (\d+)", explain_dead_signal(plain, images()))[1])
+    assert explain_dead_signal(masked, images()).startswith(f"the signal has died in layer {2 * layer - 1}, Dense(64")
+    text = explain_dead_signal(Chain(flatten, Chain(*masked[1:])), images())
+    assert "active" not in text  # it names layers as they are
+
+
+def test_a_model_with_its_own_call_is_looked_at_as_a_whole():
+    class Overflowing(Chain):
+        def __call__(self, x):
+            return super().__call__(x) * np.inf
+
+    with np.errstate(invalid="ignore"):
+        text = explain_not_finite(Overflowing(flatten, Dense(64, 10)), images(), float("nan"), Descent())
+    assert "The first layer whose output is not finite is layer 0, " in text
 
 
 def test_the_articles_networks_are_diagnosed():

@@ -8,7 +8,21 @@ from command_line import RUN
 from small_run import assert_equal, copies, digits, small_network, small_training, without_clock
 
 import minidl
-from minidl import BatchNorm, Chain, Dense, Tensor, cli, flatten, grad, models, relu, softmax
+from minidl import (
+    BatchNorm,
+    Chain,
+    Conv,
+    Dense,
+    Dropout,
+    MaxPool,
+    Tensor,
+    cli,
+    flatten,
+    grad,
+    models,
+    relu,
+    softmax,
+)
 from minidl.data import Digits, onehotbatch, to_float
 from minidl.losses import crossentropy, logitcrossentropy
 from minidl.modes import training_mode
@@ -44,6 +58,39 @@ def test_the_figures_are_those_of_the_layers():
     assert last.gradient == pytest.approx(np.sqrt(np.mean((gradient.numpy() * 2) ** 2)), rel=1e-5)
     assert seen.loss == pytest.approx(logitcrossentropy(model(x), y).item())
     assert seen.input_signal == pytest.approx(x.std(axis=0).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "part", [Dropout(0.9), Chain(Dropout(0.5), MaxPool(1), Dropout(0.5))], ids=["itself", "inside"]
+)
+def test_what_dropout_sets_to_0_is_not_dead(part):
+    plain = Chain(Conv((1, 1), (1, 8), relu), flatten, Dense(8 * 64, 10, relu), Dense(10, 10))
+    model = Chain(plain[0], part, *plain[1:3], Dropout(0.5), plain[3])
+    images, targets = batch(2)
+    seen, expected = (look_inside(one, images, targets, logitcrossentropy).layers for one in (model, plain))
+    for layer, other in zip([seen[0], *seen[2:4], seen[5]], expected, strict=True):
+        assert (layer.mean, layer.deviation, layer.signal) == (other.mean, other.deviation, other.signal)
+        assert (layer.dead, layer.magnitudes) == (other.dead, other.magnitudes)
+    assert seen[4].dead is None
+    assert seen[1].dead == (None if isinstance(part, Dropout) else expected[0].dead)
+    assert seen[4].gradient_magnitudes != seen[3].gradient_magnitudes  # those of the step
+    assert seen[4].name == "Dropout(0.5)"
+
+
+def test_dropout_is_on_again():
+    model = Chain(Dense(4, 4), Dropout(0.5), Dropout(0.5, active=True))
+    look_inside(model, np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), logitcrossentropy)
+    assert [layer.active for layer in model[1:]] == [None, True]
+
+
+def test_a_model_with_its_own_call_is_looked_at_as_a_whole():
+    class Scaled(Chain):
+        def __call__(self, x):
+            return super().__call__(x) * 1e-3
+
+    model, (x, y) = Scaled(flatten, Dense(64, 10)), batch()
+    (seen,) = look_inside(model, x, y, logitcrossentropy).layers
+    assert seen.mean == pytest.approx(model(x).numpy().mean())
 
 
 def test_the_figures_are_those_of_the_parameters():

@@ -31,7 +31,7 @@ TOPICS = {
     "softmax": "softmax",
     "crossentropy": "softmax_cross_entropy",
     "momentum": "optimiser_steps",
-    "rowsums": "row_sums",
+    "rowsums": "sum",
 }
 
 

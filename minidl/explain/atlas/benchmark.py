@@ -9,9 +9,12 @@ from typing import Any
 
 import minidl
 from minidl.explain.markup import table
+from minidl.training.schema import check, positive, text, whole
 
 CHECKOUT_RESULTS = Path(minidl.__file__).parents[1] / "docs" / "benchmarks" / "results.json"
 PEERS = {"pytorch": "PyTorch", "pytorch-channels-last": "PyTorch, channels last", "keras": "Keras"}
+
+LAYER = ("batch", "pixels", "inputs", "outputs")
 
 
 def benchmark(path: Path | None, content: str) -> str:
@@ -43,9 +46,31 @@ def _sessions(path: Path) -> list[dict[str, Any]]:
         raise FileNotFoundError(f"{path}: expected the results.json of python -m benchmarks, but there is no such file")
     try:
         sessions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["sessions"]
-    except (ValueError, LookupError, TypeError):
-        raise ValueError(f"{path}: expected the results.json of python -m benchmarks, got something else") from None
+        _check(sessions)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: expected the results.json of python -m benchmarks, got something else: {error}"
+        ) from None
     return sessions
+
+
+def _check(sessions: list[dict[str, Any]]) -> None:
+    """ValueError unless all that stands on a page is there, of the right kind."""
+    for session in sessions:
+        machine = session["machine"]
+        check([session["started"], machine["cpu"]], [text], "started, cpu")
+        check(machine["cores"], whole, "cores")
+        for one in session["measurements"]:
+            case, values = one["case"], one["values"]
+            check(one["subject"], text, "subject")
+            if "op" in case or "layer" in case:
+                check([case["direction"], case.get("op", "")], [text], "direction, op")
+                check([case["layer"][name] for name in LAYER] if "layer" in case else [], [whole], "layer")
+                check(list(values.values()), [[[positive]]], "values")
+                rounds = [len(its) for its in values.values()]
+                times = [time for its in values.values() for each in its for time in each or [0.0]]
+                if set(rounds) != {len(values["minidl"]) or None} or min(times) <= 0:
+                    raise ValueError("expected as many rounds of times above 0 for every peer as for minidl")
 
 
 def _newest(sessions: list[dict[str, Any]], subject: str) -> dict[str, Any] | None:

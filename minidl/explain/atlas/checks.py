@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from functools import partial
 from typing import Any
 
 import numpy
 
 from minidl.checks import check_example
-from minidl.explain.markup import number, table
+from minidl.explain.markup import code, number, table
 from minidl.gradient_examples import EXAMPLES, Example
 from minidl.tensor import Tensor
 
@@ -42,7 +41,7 @@ def _row(example: Example) -> list[str]:
         )
         for order in ("first_order", "second_order")
     ]
-    return [f"<code>{html.escape(example.name)}</code>", *errors, number(_distance(example), 1)]
+    return [code(example.name), *errors, number(_distance(example), 1)]
 
 
 def _distance(example: Example) -> float:

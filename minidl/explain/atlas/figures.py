@@ -85,7 +85,7 @@ FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
     "optimiser_steps": _valley,
     "conv2d": _convolution,
     "relu": _units,
-    "row_sums": _rows,
+    "sum": _rows,
     "softmax": _scores,
     "softmax_cross_entropy": _scores,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy
@@ -66,7 +67,7 @@ def attribution_maps(model: Chain, images: Images, believed: NDArray[Any], names
             image(_grey(maps[k]), "Saliency: where a small change would matter", SHOWN),
             image(_grey(covered[k].clip(0, None)), "Occlusion: where covering makes it less sure", SHOWN),
         )
-        caption = f"{name}, {shares[k]:.0%}"
+        caption = f"{html.escape(name)}, {shares[k]:.0%}"
         items.append(f'<li style="max-width:20rem"><div class="pair">{"".join(pictures)}</div>{caption}</li>')
     return (
         "<p>Beside each image: how much the score of the chosen class changes with each pixel (the gradient), and how "
@@ -83,13 +84,13 @@ def first_filters(model: Chain) -> str:
         return "<p>This network has no convolution.</p>"
     weight = first.weight.numpy()  # (kh, kw, c, f)
     if weight.shape[2] != 3:
-        weight = weight.mean(axis=2, keepdims=True).repeat(3, axis=2)
+        weight = weight.mean(axis=2, keepdims=True, dtype=numpy.float64).repeat(3, axis=2)
     low, high = weight.min(axis=(0, 1, 2)), weight.max(axis=(0, 1, 2))
     tiles = ((weight - low) / numpy.where(high > low, high - low, 1)).transpose(3, 0, 1, 2)
     items = "".join(f"<li>{image(as_bytes(tile), f'Filter {k}', 44)}</li>" for k, tile in enumerate(tiles))
     return (
-        f"<p>{len(tiles)} filters of {first.code()}, each stretched from black to white: a filter answers where the "
-        f'image looks like it.</p><ul class="gallery" style="gap:.4rem">{items}</ul>'
+        f"<p>{len(tiles)} filters of {html.escape(first.code())}, each stretched from black to white: a filter answers "
+        f'where the image looks like it.</p><ul class="gallery" style="gap:.4rem">{items}</ul>'
     )
 
 

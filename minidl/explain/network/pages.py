@@ -39,9 +39,8 @@ def explain_run(
     """
     folder = RunFolder(path)
     settings = read_settings(folder, "cpu")
-    history, records = folder.load_history(), folder.load_signals()
-    model = build(settings)
-    folder.load_checkpoint(model)
+    records, model = folder.load_signals(), build(settings)
+    history = folder.load_history(folder.load_checkpoint(model))
     _, test = load_data(settings.data, data_dir or settings.data_dir, say(console or Console(quiet=True)))
     pixels, labels = test[:images]
     x, names = to_float(pixels), [str(name) for name in test.classes]
@@ -61,10 +60,8 @@ def explain_run(
     page.add("What it looks at", attribution_maps(model, x[:EXPLAINED], believed[:EXPLAINED], names))
     page.add("Right and wrong", confusion_matrix(believed, labels, names))
     page.add("Most confidently wrong", most_confidently_wrong(x, believed, labels, names))
-    page.add(
-        "Settings",
-        table(["setting", "value"], [[name, html.escape(str(value))] for name, value in vars(settings).items()]),
-    )
+    rows = [[name, str(value)] for name, value in vars(settings).items()]
+    page.add("Settings", table(["setting", "value"], rows))
     return page
 
 

@@ -45,8 +45,9 @@ def most_confidently_wrong(
     worst = wrong[numpy.argsort(-believed[wrong, taken_for[wrong]], kind="stable")][:WRONG]
     items = []
     for k in worst:
-        said, true = html.escape(names[taken_for[k]]), html.escape(names[labels[k]])
+        said, true = names[taken_for[k]], names[labels[k]]
         picture = image(as_bytes(images[k]), f"Is {true}, taken for {said}", 96)
+        said, true = html.escape(said), html.escape(true)
         items.append(f"<li>{picture}<br>taken for <b>{said}</b>, {believed[k, taken_for[k]]:.0%}<br>"
                      f"is {true}, {believed[k, labels[k]]:.1%}</li>")  # fmt: skip
     return f'<ul class="gallery">{"".join(items)}</ul>'

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from minidl.explain.charts import heat, image, line_chart
-from minidl.explain.markup import number, table
+from minidl.explain.markup import code, number, table
 from minidl.training.diagnosis import DEAD, died
 from minidl.training.signals import HIGHEST, LOWEST
 
@@ -51,7 +51,7 @@ def histories(records: Sequence[Record]) -> str:
             f"<div>{image(_map(records, k, key), f'{what} of layer {k} over training', *MAP)}<br>{what}</div>"
             for key, what in (("magnitudes", "activations"), ("gradient_magnitudes", "gradients"))
         )
-        dead = "" if not layer["dead"] else f", {layer['dead']:.0%} of its units dead"
+        dead = f", {layer['dead']:.0%} of its units dead" if _dead(layer) else ""
         items.append(f"<li><b>{k}</b> {html.escape(layer['name'])}{dead}<div class='pair'>{maps}</div></li>")
     across = "From left to right: before training, early on, and each epoch. " if len(records) > 1 else ""
     return (
@@ -65,9 +65,9 @@ def histories(records: Sequence[Record]) -> str:
 def dead_units(records: Sequence[Record]) -> str:
     """The share of units that give 0 for every image, over training; a sentence where no layer has any."""
     lines = {
-        f"{k} {layer['name']}": [(i, record["layers"][k]["dead"] or 0.0) for i, record in enumerate(records)]
+        f"{k} {layer['name']}": [(i, _dead(record["layers"][k])) for i, record in enumerate(records)]
         for k, layer in enumerate(records[-1]["layers"])
-        if layer["name"] != "flatten" and any((record["layers"][k]["dead"] or 0.0) > 0 for record in records)
+        if any(_dead(record["layers"][k]) > 0 for record in records)
     }
     if not lines:
         return "<p>No unit has been 0 for all images that were looked at.</p>"
@@ -75,12 +75,16 @@ def dead_units(records: Sequence[Record]) -> str:
     return line_chart("Dead units, the layers with the most", worst, "moment of training", "share of the units")
 
 
+def _dead(layer: Record) -> float:
+    """The share of its units; flatten and Dropout have none, though older records count the zeros of Dropout."""
+    return 0.0 if layer["name"] == "flatten" or layer["name"].startswith("Dropout(") else layer["dead"] or 0.0
+
+
 def parameter_sizes(records: Sequence[Record]) -> str:
     """A table: how large each parameter and its gradient are, at the first and at the last moment."""
     first, last = records[0]["parameters"], records[-1]["parameters"]
     rows = [
-        [f"<code>{html.escape(after['name'])}</code>"]
-        + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
+        [code(after["name"])] + [number(one[key], 3) for key in ("weight", "gradient") for one in (before, after)]
         for before, after in zip(first, last, strict=True)
     ]
     header = ["parameter", "at first", "at last", "gradient at first", "gradient at last"]

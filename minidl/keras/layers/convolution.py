@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from minidl.keras.layers.kernel_layer import KernelLayer
@@ -20,6 +21,7 @@ from minidl.layers import Conv, ConvTranspose
 from minidl.ops.conv2d.op import conv2d
 from minidl.ops.windows import pair
 from minidl.tensor import Tensor
+from minidl.whole_numbers import whole_number
 
 
 class _Convolution(KernelLayer):
@@ -52,7 +54,7 @@ class _Convolution(KernelLayer):
         )
         kind = type(self).__name__
         check_channels_last(kind, data_format)
-        self.filters, self.groups = filters, groups
+        self.filters, self.groups = whole_number(kind, "filters", filters), whole_number(kind, "groups", groups)
         self.kernel_size, self.strides = pair(kind, "kernel_size", kernel_size, 1), pair(kind, "strides", strides, 1)
         self.dilation_rate = pair(kind, "dilation_rate", dilation_rate, 1)
         self.padding, self.data_format = check_padding(kind, padding), "channels_last"
@@ -72,11 +74,11 @@ class Conv2D(_Convolution):
         if not same or self.strides == (1, 1):  # otherwise the padding depends on the size of the images
             return self.activated(conv), self.kernel_and_bias(conv)
 
-        def compute(x: Tensor, pads: Sequence[int]) -> Tensor:
-            return conv2d(x, conv.weight, conv.bias, self.strides, pads, self.dilation_rate, self.groups)
-
-        part = padded_to_same(compute, self.kernel_size, self.strides, self.dilation_rate)
+        part = padded_to_same(partial(self._padded, conv), self.kernel_size, self.strides, self.dilation_rate)
         return self.activated(part), self.kernel_and_bias(conv)
+
+    def _padded(self, conv: Conv, x: Tensor, pads: Sequence[int]) -> Tensor:
+        return conv2d(x, conv.weight, conv.bias, self.strides, pads, self.dilation_rate, self.groups)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes = self.kernel_size, self.strides, self.padding, self.dilation_rate

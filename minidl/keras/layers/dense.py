@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from minidl import layers as minidl_layers
@@ -48,14 +49,15 @@ class Dense(KernelLayer):
                              f"put Flatten() or GlobalAveragePooling2D() in front")  # fmt: skip
         dense = minidl_layers.Dense(shape[-1], self.units, bias=self.use_bias, init=self.drawn())
 
-        def over_rows(x: Tensor) -> Tensor:
-            return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.units)
-
-        part = dense if len(shape) == 2 else over_rows
+        part = dense if len(shape) == 2 else partial(_over_rows, dense)
         return self.activated(part), self.kernel_and_bias(dense)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
+
+
+def _over_rows(dense: minidl_layers.Dense, x: Tensor) -> Tensor:
+    return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], dense.weight.shape[1])
 
 
 class _WithoutWeights(SameShape):
@@ -95,7 +97,10 @@ class ReLU(_WithoutWeights):
     def functions(self) -> list[Part]:
         if (self.max_value, self.negative_slope, self.threshold) == (None, 0, 0):
             return [activations.get("relu")]
-        return [lambda x: activations.relu(x, self.negative_slope, self.max_value, self.threshold)]
+        part = partial(
+            activations.relu, negative_slope=self.negative_slope, max_value=self.max_value, threshold=self.threshold
+        )
+        return [part]
 
 
 class LeakyReLU(_WithoutWeights):
@@ -108,7 +113,7 @@ class LeakyReLU(_WithoutWeights):
         self.negative_slope = negative_slope
 
     def functions(self) -> list[Part]:
-        return [lambda x: leakyrelu(x, self.negative_slope)]
+        return [partial(leakyrelu, slope=self.negative_slope)]
 
 
 class ELU(_WithoutWeights):
@@ -121,7 +126,7 @@ class ELU(_WithoutWeights):
         self.alpha = alpha
 
     def functions(self) -> list[Part]:
-        return [lambda x: activations.elu(x, self.alpha)]
+        return [partial(activations.elu, alpha=self.alpha)]
 
 
 class PReLU(SameShape):
@@ -144,7 +149,11 @@ class PReLU(SameShape):
             raise ValueError(f"{self.name}: expected inputs of known size, got {shape}; name axes to share an alpha "
                              f"along in shared_axes")  # fmt: skip
         alpha = Tensor(self.alpha_initializer(tuple(sizes)), requires_grad=True)
-        return [lambda x: where(x > 0, x, alpha * x)], {"alpha": alpha}
+        return [partial(_prelu, alpha)], {"alpha": alpha}
+
+
+def _prelu(alpha: Tensor, x: Tensor) -> Tensor:
+    return where(x > 0, x, alpha * x)
 
 
 class Softmax(_WithoutWeights):
@@ -202,12 +211,12 @@ class SpatialDropout2D(_WithoutWeights):
         return super().make(shape)
 
     def functions(self) -> list[Part]:
-        def run(x: Tensor) -> Tensor:
-            step = training_step()
-            if step is None:
-                return x
-            n, _, _, channels = x.shape
-            ones = Tensor(x.backend.xp.ones((n, 1, 1, channels), x.dtype), x.backend)
-            return x * dropout(ones, self.rate, (current_seed(), *step.next_mask()))
+        return [self._without_some_channels]
 
-        return [run]
+    def _without_some_channels(self, x: Tensor) -> Tensor:
+        step = training_step()
+        if step is None:
+            return x
+        n, _, _, channels = x.shape
+        ones = Tensor(x.backend.xp.ones((n, 1, 1, channels), x.dtype), x.backend)
+        return x * dropout(ones, self.rate, (current_seed(), *step.next_mask()))

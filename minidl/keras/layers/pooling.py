@@ -20,7 +20,8 @@ from minidl.keras.symbolic import Shape
 from minidl.layers import MaxPool, MeanPool
 from minidl.ops.max_pool2d.op import max_pool2d
 from minidl.ops.mean_pool2d.op import mean_pool2d
-from minidl.ops.reductions import max, mean
+from minidl.ops.reductions import max
+from minidl.ops.sum.op import mean
 from minidl.ops.windows import pair
 from minidl.tensor import Tensor
 
@@ -95,9 +96,9 @@ class _GlobalPooling(Layer):
 
     def make(self, shape: Shape) -> tuple[list[Part], dict[str, Tensor]]:
         images_shape(self.name, shape)
-        return [lambda x: self.reduced(x, (1, 2), self.keepdims)], {}
+        return [self.reduced], {}
 
-    def reduced(self, x: Tensor, axes: tuple[int, int], keepdims: bool) -> Tensor:
+    def reduced(self, x: Tensor) -> Tensor:
         """One number of the pixels of each channel."""
         raise NotImplementedError
 
@@ -108,15 +109,15 @@ class _GlobalPooling(Layer):
 class GlobalAveragePooling2D(_GlobalPooling):
     """The average of each channel: (n, h, w, channels) -> (n, channels)."""
 
-    def reduced(self, x: Tensor, axes: tuple[int, int], keepdims: bool) -> Tensor:
-        return mean(x, axes, keepdims)
+    def reduced(self, x: Tensor) -> Tensor:
+        return mean(x, (1, 2), self.keepdims)
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
     """The largest number of each channel: (n, h, w, channels) -> (n, channels)."""
 
-    def reduced(self, x: Tensor, axes: tuple[int, int], keepdims: bool) -> Tensor:
-        return max(x, axes, keepdims)
+    def reduced(self, x: Tensor) -> Tensor:
+        return max(x, (1, 2), self.keepdims)
 
 
 # Keras has two names for each of them

@@ -59,7 +59,8 @@ class Normalization(SameShape):
         if self.mean is not None:
             raise ValueError(f"{self.name}: mean and variance were given; there is nothing to adapt")
         axes = None if self.axis is None else tuple(range(data.ndim - 1))
-        numbers = {"mean": data.mean(axes), "variance": data.var(axes), "count": len(data)}
+        mean, variance = data.mean(axes, dtype=numpy.float64), data.var(axes, dtype=numpy.float64)
+        numbers = {"mean": mean, "variance": variance, "count": len(data)}
         for name, number in numbers.items():
             self._own[name].array = numpy.asarray(number, numpy.float32)
 

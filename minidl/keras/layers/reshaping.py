@@ -60,7 +60,7 @@ class Reshape(_NoWeights):
         self.target_shape = tuple(target_shape)
 
     def function(self, x: Tensor) -> Tensor:
-        return x.reshape(x.shape[0], *self.target_shape)
+        return x.reshape(x.shape[0], *(size or 0 for size in self.compute_output_shape(x.shape)[1:]))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         known = [size for size in input_shape[1:] if size is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from minidl.keras.symbolic import Shape
 from minidl.ops.windows import output_size as positions
@@ -68,8 +69,8 @@ def padded_to_same(
     compute: Callable[[Tensor, Pads], Tensor], size: Pair, strides: Pair, dilation: Pair = (1, 1)
 ) -> Callable[[Tensor], Tensor]:
     """A part that computes with the padding that its images need, which depends on their size."""
+    return partial(_padded, compute, size, strides, dilation)
 
-    def run(x: Tensor) -> Tensor:
-        return compute(x, same_padding(x.shape[1:3], size, strides, dilation))
 
-    return run
+def _padded(compute: Callable[[Tensor, Pads], Tensor], size: Pair, strides: Pair, dilation: Pair, x: Tensor) -> Tensor:
+    return compute(x, same_padding(x.shape[1:3], size, strides, dilation))

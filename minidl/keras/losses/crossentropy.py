@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy
 
-from minidl.functions import clip, log, softmax_cross_entropy, softplus, where
+from minidl.functions import clip, identity, log, softmax_cross_entropy, where
 from minidl.keras.losses.functions import EPSILON
 from minidl.keras.losses.pairs import check_some, labels_of, pair, prediction
+from minidl.losses import logitbinarycrossentropy
 from minidl.tensor import Tensor
 
 TO_ROWS = "; turn labels into rows with to_categorical(y, num_classes), or use sparse_categorical_crossentropy"
@@ -72,7 +73,7 @@ def binary_crossentropy(
     if label_smoothing:
         target = target * (1 - label_smoothing) + 0.5 * label_smoothing
     if from_logits:
-        losses = (1 - target) * predicted + softplus(-predicted)
+        losses = logitbinarycrossentropy(predicted, target, agg=identity)
     else:
         share = clip(predicted, EPSILON, 1 - EPSILON)
         losses = -(target * log(share) + (1 - target) * log(1 - share))

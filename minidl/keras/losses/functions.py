@@ -7,8 +7,9 @@ Targets are arrays or tensors of any number type with the shape of the predictio
 import math
 from typing import Any
 
-from minidl.functions import absolute, clip, log, maximum, softplus, sqrt, where
+from minidl.functions import absolute, clip, log, maximum, softplus, sqrt, xlogy
 from minidl.keras.losses.pairs import pair
+from minidl.losses import huber_loss
 from minidl.tensor import Tensor
 
 EPSILON = 1e-7  # Keras's: what probabilities, divisors and logarithms keep away from 0
@@ -41,8 +42,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """The mean of error ** 2 / 2 where |error| <= delta, else delta * |error| - delta ** 2 / 2 (Huber 1964)."""
     target, predicted = pair("huber", y_true, y_pred)
-    error = absolute(predicted - target)
-    return where(error <= delta, 0.5 * error * error, delta * error - 0.5 * delta**2).mean(-1)
+    return huber_loss(predicted, target, lambda losses: losses.mean(-1), delta)
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
@@ -62,7 +62,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
 def poisson(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of y_pred - y_true * log(y_pred + 1e-7)."""
     target, predicted = pair("poisson", y_true, y_pred)
-    return (predicted - target * log(predicted + EPSILON)).mean(-1)
+    return (predicted - xlogy(target, predicted + EPSILON)).mean(-1)
 
 
 def hinge(y_true: Any, y_pred: Any) -> Tensor:

@@ -4,11 +4,12 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.keras.losses import crossentropy, functions
 from minidl.keras.losses.crossentropy import valid_labels
 from minidl.keras.losses.pairs import like, prediction, same_rank
 from minidl.keras.objects import auto_name, check_dtype
+from minidl.ops.elementwise import weighted
 from minidl.tensor import Tensor
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -103,7 +104,9 @@ class LossFunctionWrapper(Loss):
 
     @property
     def activation(self) -> str | None:
-        return EXPECTS.get(self.fn)
+        kind = type(self)
+        is_plain = kind.call is LossFunctionWrapper.call and kind.__call__ is Loss.__call__
+        return EXPECTS.get(self.fn) if is_plain else None  # a call() of yours is given what the model predicts
 
     @property
     def expects(self) -> str | None:
@@ -129,6 +132,7 @@ class LossFunctionWrapper(Loss):
         return super().get_config() | self.settings
 
 
+@ieee
 def _reduced(name: str, losses: Tensor, sample_weight: Any, valid: Array | None, reduction: str | None) -> Tensor:
     """The losses weighted and, depending on `reduction`, added up; a mean leaves out those that are not valid."""
     weights = None if sample_weight is None else like(sample_weight, losses)
@@ -139,13 +143,14 @@ def _reduced(name: str, losses: Tensor, sample_weight: Any, valid: Array | None,
         )):  # fmt: skip
             raise ValueError(f"{name}: expected sample_weight of shape {losses.shape}, one for each loss, or with axes "
                              f"of length 1, got {weights.shape}")  # fmt: skip
-        losses = losses * weights
+        losses = weighted(weights, losses)
     if reduction in (None, "none") or losses.ndim == 0:
         return losses
     if reduction == "sum":
         return losses.sum()
     if weights is not None and reduction == "mean_with_sample_weight":
-        return _divided(losses.sum(), (weights.numpy() * (1 if valid is None else valid.reshape(losses.shape))).sum())
+        counting = weights.numpy() * (1 if valid is None else valid.reshape(losses.shape))
+        return _divided(losses.sum(), counting.sum(dtype="float64"))
     return losses.mean() if valid is None else _divided(losses.sum(), valid.sum())
 
 

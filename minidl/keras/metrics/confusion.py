@@ -6,6 +6,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from minidl.backend import ieee
 from minidl.keras.losses.functions import EPSILON
 from minidl.keras.losses.pairs import same_rank
 from minidl.keras.metrics.metric import Metric, host_arrays
@@ -41,6 +42,7 @@ class _Confusion(Metric):
     def reset_state(self) -> None:
         self.counts = {kind: numpy.zeros(len(self.thresholds)) for kind in KINDS}
 
+    @ieee
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         predicted, target = same_rank(*host_arrays(y_pred, y_true))
         predicted = predicted.astype(numpy.result_type(predicted, numpy.float32), copy=False)
@@ -57,7 +59,7 @@ class _Confusion(Metric):
     def _count(self, is_yes: Numbers, predicted: Numbers, weights: Numbers) -> None:
         said_yes = predicted > numpy.array(self.thresholds, predicted.dtype)[:, None]  # (thresholds, predictions)
         right, wrong = said_yes @ (weights * is_yes), said_yes @ (weights * ~is_yes)
-        total_yes, total = weights[is_yes].sum(), weights.sum()
+        total_yes, total = weights[is_yes].sum(dtype=numpy.float64), weights.sum(dtype=numpy.float64)
         new = (right, wrong, total - total_yes - wrong, total_yes - right)
         for kind, amount in zip(KINDS, new, strict=True):
             self.counts[kind] += amount
@@ -168,6 +170,7 @@ class AUC(_Confusion):
             predicted = 0.5 * (1 + numpy.tanh(0.5 * predicted))  # sigmoid
         super()._count(is_yes, predicted.clip(0, 1), weights)
 
+    @ieee
     def result(self) -> float:
         right, wrong, _, missed = (self.counts[kind] for kind in KINDS)
         if self.curve == "PR" and self.summation_method == "interpolation":
@@ -179,7 +182,7 @@ class AUC(_Confusion):
             x, y = _divided(wrong, wrong + self.counts["true_negatives"]), recall
         ends = y[:-1], y[1:]
         height = {"interpolation": sum(ends) / 2, "minoring": numpy.minimum(*ends), "majoring": numpy.maximum(*ends)}
-        return float(((x[:-1] - x[1:]) * height[self.summation_method]).sum())
+        return float(((x[:-1] - x[1:]) * height[self.summation_method]).sum(dtype=numpy.float64))
 
     def _interpolated_pr(self, right: Numbers, wrong: Numbers, missed: Numbers) -> float:
         """Between two thresholds, right grows in a straight line with the number p of predicted yes.
@@ -192,7 +195,8 @@ class AUC(_Confusion):
         offset = right[1:] - slope * p[1:]
         both = (p[:-1] > 0) & (p[1:] > 0)
         ratio = numpy.where(both, _divided(p[:-1], p[1:]), 1)
-        return float(_divided(slope * (gain + offset * numpy.log(ratio)), right[1:] + missed[1:]).sum())
+        areas = _divided(slope * (gain + offset * numpy.log(ratio)), right[1:] + missed[1:])
+        return float(areas.sum(dtype=numpy.float64))
 
     def get_config(self) -> dict[str, Any]:
         own = {"curve": self.curve, "summation_method": self.summation_method, "from_logits": self.from_logits}

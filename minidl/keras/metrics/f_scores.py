@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy
 
+from minidl.backend import ieee
 from minidl.keras.losses.functions import EPSILON
 from minidl.keras.metrics.confusion import weights_of
 from minidl.keras.metrics.metric import Metric, host_arrays
@@ -36,6 +37,7 @@ class FBetaScore(Metric):
     def reset_state(self) -> None:
         self.right, self.said, self.are = (numpy.zeros(1) for _ in range(3))
 
+    @ieee
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         target, predicted = host_arrays(y_true, y_pred)
         if target.ndim != 2 or target.shape != predicted.shape:
@@ -47,10 +49,11 @@ class FBetaScore(Metric):
         else:
             said = predicted > self.threshold
         axis = None if self.average == "micro" else 0
-        self.right = self.right + (weights * said * target).sum(axis)
-        self.said = self.said + (weights * said).sum(axis)
-        self.are = self.are + (weights * target).sum(axis)
+        self.right = self.right + (weights * said * target).sum(axis, dtype=numpy.float64)
+        self.said = self.said + (weights * said).sum(axis, dtype=numpy.float64)
+        self.are = self.are + (weights * target).sum(axis, dtype=numpy.float64)
 
+    @ieee
     def result(self) -> Any:
         precision, recall = self.right / (self.said + EPSILON), self.right / (self.are + EPSILON)
         square = self.beta**2
@@ -58,8 +61,8 @@ class FBetaScore(Metric):
         if self.average is None:
             return scores
         if self.average == "weighted":
-            return float((scores * self.are).sum() / (self.are.sum() + EPSILON))
-        return float(scores.mean())
+            return float((scores * self.are).sum(dtype=numpy.float64) / (self.are.sum(dtype=numpy.float64) + EPSILON))
+        return float(scores.mean(dtype=numpy.float64))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"average": self.average, "beta": self.beta, "threshold": self.threshold}

@@ -1,5 +1,6 @@
 """What metrics share: numbers that are gathered batch by batch and read at the end of an epoch."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minidl.backend import Array, get_backend
+from minidl.backend import Array, get_backend, ieee
 from minidl.keras import initializers
 from minidl.keras.losses.pairs import like, prediction, same_rank
 from minidl.keras.objects import auto_name, check_dtype
@@ -104,6 +105,7 @@ class _Gathered(Metric):
     def reset_state(self) -> None:
         self.total, self.count = 0.0, 0.0
 
+    @ieee
     def _gather(self, values: Any, sample_weight: Any, reduce: str) -> None:
         """Add values (n, ...), first reduced to one a sample by "mean" or "sum", each times its weight.
 
@@ -116,10 +118,13 @@ class _Gathered(Metric):
             self.count = self.count + (len(values) if values.ndim else 1)
         else:
             values, weights = same_rank(values, _array(sample_weight).astype("float64"))
-            values = _reduced(values, weights.ndim, reduce) * weights
+            values = _reduced(values, weights.ndim, reduce)
+            lost = (weights == 0) & (abs(values) == math.inf)  # as in weighted(): 0, not nan
+            xp = get_backend("gpu").xp if hasattr(values, "__cuda_array_interface__") else numpy
+            values = xp.where(lost, 0, values) * weights
             counts = _reduced(weights, 1, reduce)
-            self.count = self.count + counts.sum() * (len(values) / len(counts) if counts.ndim else 1)
-        self.total = self.total + _reduced(values, 1, reduce).sum()
+            self.count = self.count + counts.sum(dtype="float64") * (len(values) / len(counts) if counts.ndim else 1)
+        self.total = self.total + _reduced(values, 1, reduce).sum(dtype="float64")
 
 
 class Mean(_Gathered):
@@ -200,4 +205,4 @@ def _array(x: Any) -> Array:
 
 def _reduced(x: Array, ndim: int, reduce: str) -> Array:
     """The "mean" or "sum" over all axes from number `ndim` on."""
-    return getattr(x, reduce)(tuple(range(ndim, x.ndim))) if x.ndim > ndim else x
+    return getattr(x, reduce)(tuple(range(ndim, x.ndim)), dtype="float64") if x.ndim > ndim else x

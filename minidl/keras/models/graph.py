@@ -1,6 +1,6 @@
 """What a functional model computes with: chains of minidl's layers, and where their inputs and outputs go.
 
-Layers behind each other become one Chain, so that it can compute several at one go, as it does in minidl itself.
+Layers that follow each other become one Chain, so that it can compute some together, as in minidl itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from minidl.keras.layers.layer import Part, in_mode
 from minidl.keras.symbolic import KerasTensor, Node, nodes_before
+from minidl.layers import fusion
 from minidl.layers.chain import Chain
 from minidl.layers.layer import Layer as MinidlLayer
 from minidl.tensor import Tensor
@@ -23,12 +24,9 @@ class LayerChain(Chain):
         super().__init__(*(part for _, part in parts))
         self.names = [name for name, _ in parts]
 
-    def _call(self, i: int, x: Any) -> Any:
-        try:
-            return self.layers[i](x)
-        except Exception as error:
-            error.add_note(f"in layer {self.names[i]}, given shape {getattr(x, 'shape', x)}")
-            raise
+    def _place(self, step: fusion.Step, x: Any) -> str:
+        names = list(dict.fromkeys(self.names[step.start : step.end]))  # a layer may have several parts
+        return f"in layer{'s' * (len(names) > 1)} {', '.join(names)}, given shape {getattr(x, 'shape', x)}"
 
     def _beside_parameters(self, x: Any) -> Any:
         return x  # the model has made tensors of its inputs

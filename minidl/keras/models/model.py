@@ -113,14 +113,19 @@ class Model(Trainer):
         """What comes out for tensors; subclasses define it."""
         if self._graph is None:
             raise NotImplementedError(f"{type(self).__name__} does not define call(self, inputs)")
-        outputs = self._outputs(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
+        outputs = self._graph(self._checked(list(inputs) if isinstance(inputs, list | tuple) else [inputs]))
         return outputs if self._several_outputs else outputs[0]
 
+    def _plain_graph(self) -> Graph | None:
+        """The graph, where it is all that the model does: a subclass may define call()."""
+        return self._graph if type(self).call is Model.call else None
+
     def _outputs(self, inputs: list[Tensor]) -> list[Tensor]:
-        if self._graph is None:
-            outputs = self._called(inputs[0] if len(inputs) == 1 else inputs)
-            return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-        return self._graph(self._checked(inputs))
+        graph = self._plain_graph()
+        if graph is not None:
+            return graph(self._checked(inputs))
+        outputs = self._called(inputs[0] if len(inputs) == 1 else inputs)
+        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
     def _checked(self, inputs: list[Tensor]) -> list[Tensor]:
         """The inputs, with a last axis of size 1 added or taken away where that is what is asked for, as in Keras."""
@@ -142,9 +147,10 @@ class Model(Trainer):
         return checked
 
     def _head(self) -> tuple[Callable[[list[Tensor]], list[Tensor]], Any]:
-        if self._graph is None or len(self._graph.outputs) != 1:
+        whole = self._plain_graph()
+        if whole is None or len(whole.outputs) != 1:
             return self._outputs, None
-        split = self._graph.without_last_activation()
+        split = whole.without_last_activation()
         if split is None:
             return self._outputs, None
         graph, activation = split
@@ -155,14 +161,15 @@ class Model(Trainer):
         return scores, activation
 
     def named_parts(self) -> list[tuple[str, Part]]:
-        """Of a model that is one chain, the parts of its layers, so that others can compute several at one go."""
-        chain = self._graph.only_chain() if self._graph is not None else None
+        """Of a model that is one chain, the parts of its layers, so that others can compute some together."""
+        graph = self._plain_graph()
+        chain = graph.only_chain() if graph is not None else None
         if chain is None:
             return super().named_parts()
         return [(f"{self.name}/{name}", part) for name, part in zip(chain.names, chain.layers, strict=True)]
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        if self._graph is None:
+        if self._plain_graph() is None:
             return super().compute_output_shape(input_shape)
         if self._several_outputs:
             raise NotImplementedError(f"{self.name}: a model of several outputs cannot be a layer of another one")

@@ -6,6 +6,7 @@ from the scores in front of it, as Keras does on TensorFlow: that cannot overflo
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from minidl.keras import losses
 from minidl.ops.elementwise import identity, sigmoid
 from minidl.ops.softmax.op import softmax
 from minidl.tensor import Tensor
+from minidl.training.diagnosis import NotFiniteError, explain_gradient
+from minidl.training.gradient_watch import GradientWatch
 
 NOT_OVERRIDDEN = (
     "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "make_train_function",
@@ -70,7 +73,27 @@ class Objective:
             raise
 
 
-def check_finite(inputs: list[Any], target: Any) -> None:
+def check_step(trained: dict[str, Tensor], loss: Tensor, inputs: list[Any], target: Any, optimizer: Any) -> None:
+    """Before the optimizer moves: ValueError for data that are not finite, NotFiniteError for gradients if the loss is.
+
+    A GPU is waited for once. The gradients are used up when there is an error.
+    """
+    watch = GradientWatch()
+    watch.look(trained)
+    value = loss.item()
+    try:
+        if not math.isfinite(value):
+            _check_data(inputs, target)
+        elif found := watch.found():
+            text = explain_gradient(found[1], value, optimizer.learning_rate)
+            raise NotFiniteError(f"step {optimizer.iterations + 1}: {text}")
+    except (ValueError, NotFiniteError):
+        for x in trained.values():
+            x.grad = None
+        raise
+
+
+def _check_data(inputs: list[Any], target: Any) -> None:
     """ValueError when it is the data that are not finite. A loss that has run away is left to TerminateOnNaN."""
     for name, array in [*(("x", x) for x in inputs), ("y", target)]:
         array = numpy.asarray(array.numpy() if isinstance(array, Tensor) else array)

@@ -26,8 +26,9 @@ from minidl.keras.models.architecture import described, revived
 from minidl.keras.models.model import Model
 from minidl.keras.objects import plain, serialise
 from minidl.layers.layer import Layer as MinidlLayer
+from minidl.optimiser_base import at_least_0
 from minidl.tensor import Tensor
-from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, save_checkpoint
+from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, save_checkpoint, whole_number
 
 SUFFIX = ".safetensors"
 
@@ -72,6 +73,7 @@ def load_model(filepath: str | Path, custom_objects: Mapping[str, Any] | None = 
     memory = checkpoint_memory(path)
     if "architecture" not in memory:
         raise ValueError(f"{path}: holds weights only; build the model and use model.load_weights()")
+    _check_progress(path, memory)
     compiled = memory["compiled"] if compile else None
     model = revived(memory["architecture"], custom_objects, path)
     _recompile(model, compiled, custom_objects)
@@ -88,6 +90,7 @@ def save_state(model: Model, filepath: str | Path, memory: Mapping[str, Any]) ->
 
 def load_state(model: Model, filepath: str | Path) -> dict[str, Any]:
     """What save_state() wrote goes back into the model; returns the memory."""
+    _check_progress(filepath, checkpoint_memory(filepath))
     memory = load_checkpoint(filepath, Weights(model), model.optimizer)
     _set_progress(model, memory.pop("progress"))
     return memory
@@ -210,7 +213,7 @@ def _found(thing: Any, custom: Mapping[str, Any], get: Callable[[Any], Any]) -> 
 def parts_of(model: Model) -> tuple[Any, ...]:
     """What put_together() makes an equal model of."""
     classes = {type(layer).__name__: type(layer) for layer in model.layers}
-    optimizer = (model.optimizer.steps, model.optimizer.state) if model.compiled else None
+    optimizer = (model.optimizer.steps, model.optimizer.counts, model.optimizer.state) if model.compiled else None
     compiled = _compile_config(model)
     if compiled is not None:  # objects are copied as they are
         compiled |= {"loss": model.loss, "metrics": model._scoring.plain, "weighted_metrics": model._scoring.weighted}
@@ -225,7 +228,7 @@ def put_together(
     model.set_weights(weights)
     _recompile(model, compiled, None)
     if optimizer is not None:
-        model.optimizer.steps, model.optimizer.state = optimizer
+        model.optimizer.restore(*optimizer)
     _set_progress(model, progress)
     return model
 
@@ -234,6 +237,18 @@ def _progress(model: Model) -> dict[str, Any]:
     """What training has to remember beside weights and the optimizer's state."""
     rate = model.optimizer.get_config()["learning_rate"] if model.compiled else None
     return {"learning_rate": rate if isinstance(rate, float) else None, "epochs_seen": model._epochs_seen}
+
+
+def _check_progress(path: str | Path, memory: Mapping[str, Any]) -> None:
+    """ValueError unless _set_progress() can go on with what a file remembers."""
+    progress = memory.get("progress")
+    if not isinstance(progress, dict) or progress.keys() != {"learning_rate", "epochs_seen"}:
+        raise ValueError(f"{path}: expected how far training was, got {progress!r}")
+    if not isinstance(progress["learning_rate"], float | None):
+        raise ValueError(f"{path}: expected a learning rate, got {progress['learning_rate']!r}")
+    at_least_0(f"{path}: expected a learning rate", progress["learning_rate"] or 0.0)
+    for count in (progress["epochs_seen"], memory.get("epoch", 0)):
+        whole_number(f"number of epochs in {path}", count)
 
 
 def _set_progress(model: Model, progress: Mapping[str, Any]) -> None:

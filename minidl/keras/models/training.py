@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy
 
@@ -24,11 +23,12 @@ from minidl.keras.models.data import (
     split,
     weighted_by_class,
 )
-from minidl.keras.models.objective import Objective, as_loss, check_finite, check_not_overridden
+from minidl.keras.models.objective import Objective, as_loss, check_not_overridden, check_step
 from minidl.keras.models.scoring import Scoring
 from minidl.modes import evaluation_mode, no_grad, training_mode
 from minidl.tensor import Tensor
 from minidl.training.device_input import on_backend
+from minidl.whole_numbers import is_whole_number
 
 
 class Trainer(Layer):
@@ -267,10 +267,10 @@ class Trainer(Layer):
             objective = objective or Objective(self)
             with objective.restored_on_error():
                 loss, scores = objective(tensors, target, weight)
-                if not math.isfinite(loss.item()):
-                    check_finite(inputs, target)
+                if objective.trained:
+                    loss.backward()
+                check_step(objective.trained, loss, inputs, target, self.optimizer)
         if objective.trained:
-            loss.backward()
             self.optimizer.step(objective.trained)
         else:
             warnings.warn(f"{self.name} has no weights to be trained", stacklevel=2)
@@ -316,7 +316,7 @@ class Trainer(Layer):
 
 def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
     """Whether this epoch, counted from 0, is validated: every so many, or those in the list, counted from 1."""
-    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+    return (epoch + 1) % frequency == 0 if is_whole_number(frequency) else epoch + 1 in cast(Sequence[int], frequency)
 
 
 def _in_form(results: dict[str, float], return_dict: bool) -> Any:

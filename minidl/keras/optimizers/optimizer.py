@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.gradient_rules import ClipGlobalNorm, ClipGrad, ClipNorm, GradientRule
 from minidl.keras.objects import auto_name
 from minidl.keras.optimizers import schedules
 from minidl.keras.optimizers.schedules import LearningRateSchedule
-from minidl.optimisers import Optimiser
+from minidl.optimiser_base import Optimiser, at_least_0
 from minidl.tensor import Tensor
 
 LearningRate = float | LearningRateSchedule | Callable[[], float]
@@ -46,15 +46,17 @@ class Optimizer(Optimiser):
         name: str | None = None,
         **fixed: Any,
     ) -> None:
-        super().__init__(0.0)
+        super().__init__(0.0, rules=_clipping(clipnorm, clipvalue, global_clipnorm))
         self._check_fixed(fixed)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        if weight_decay is not None:
+            at_least_0(f"{type(self).__name__}: expected a weight_decay", weight_decay)
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.name = name or auto_name(type(self).__name__)
-        self._rules = _clipping(clipnorm, clipvalue, global_clipnorm)
         self._without_decay: dict[int, Tensor] = {}
         self._names_without_decay: re.Pattern[str] | None = None
+        self._names: frozenset[str] = frozenset()  # of all parameters, from the first step on
 
     @property
     def learning_rate(self) -> float:
@@ -72,31 +74,46 @@ class Optimizer(Optimiser):
         if isinstance(getattr(self, "_learning_rate", None), LearningRateSchedule):
             raise TypeError(f"{type(self).__name__}: its learning rate follows a schedule and cannot be set; make the "
                             f"optimizer with a number to set it yourself")  # fmt: skip
-        if not float(learning_rate) >= 0:
-            raise ValueError(f"{type(self).__name__}: expected a learning rate of 0 or more, got {learning_rate}")
-        self._learning_rate = float(learning_rate)
+        rate = at_least_0(f"{type(self).__name__}: expected a learning rate", float(learning_rate))
+        self._learning_rate = rate
 
     @property
     def iterations(self) -> int:
         """How many steps have been made."""
         return self.steps
 
+    @ieee
     def step(self, params: Mapping[str, Tensor]) -> None:
         """Move every parameter that has a gradient, in place, and use the gradient up.
 
-        ValueError if there are parameters but no gradients.
+        ValueError if there are parameters but no gradients, and, as in Keras, for a parameter that was not there in the
+        first step: iterations are those of all parameters, and its first moves would be far too large.
         """
         if params and all(parameter.grad is None for parameter in params.values()):
             raise ValueError(f"{type(self).__name__}: none of {len(params)} parameters has a gradient; call "
                              f"backward() of the loss before each step")  # fmt: skip
-        self._rate = self.learning_rate  # before this step is counted
-        for rule in self._rules:
-            rule.apply(params)
+        new = params.keys() - (self._names or params.keys())
+        if new:
+            raise ValueError(f"{type(self).__name__}: {min(new)} was not among the parameters of the first step; "
+                             f"compile() with a new optimizer when layers are added or set to trainable")  # fmt: skip
+        if self.groups:
+            raise NotImplementedError(f"{type(self).__name__}: groups are for minidl.optimisers; Keras has none")
+        super().step(params)
+        self._names |= params.keys()
+
+    def description(self) -> dict[str, Any]:
+        return super().description() | {"optimiser": f"keras.{type(self).__name__}"}
+
+    def restore(self, steps: int, counts: dict[str, int], state: dict[str, dict[str, Array]]) -> None:
+        super().restore(steps, counts, state)
+        self._names = frozenset()
+
+    def _move(self, params: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> None:
         if self.weight_decay:
             for name, parameter in params.items():
-                if parameter.grad is not None and self._decays(name, parameter):
+                if self._decays(name, parameter):
                     parameter.array *= 1 - self._rate * self.weight_decay
-        super().step(params)
+        super()._move(params, gradients)
 
     def update(self, parameters: list[Tensor], gradients: list[Tensor], *memories: list[Array]) -> None:
         for parameter, gradient, *remembered in zip(parameters, gradients, *memories, strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 from minidl.backend import Array
 from minidl.keras.optimizers.optimizer import LearningRate, Optimizer
 from minidl.ops.optimiser_steps import op as steps
+from minidl.optimiser_base import at_least_0
 from minidl.tensor import Tensor
 
 
@@ -59,6 +60,7 @@ class Adam(Optimizer):
         **settings: Any,
     ) -> None:
         _check_averages(self, beta_1=beta_1, beta_2=beta_2)
+        _check_at_least_0(self, epsilon=epsilon)
         self.memories = ("mean", "square", "largest") if amsgrad else ("mean", "square")
         super().__init__(learning_rate, **settings)
         self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
@@ -121,6 +123,7 @@ class RMSprop(Optimizer):
         **settings: Any,
     ) -> None:
         _check_averages(self, rho=rho)
+        _check_at_least_0(self, momentum=momentum, epsilon=epsilon)
         self.memories = ("square", *(["mean"] if centered else []), *(["velocity"] if momentum > 0 else []))
         super().__init__(learning_rate, **settings)
         self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
@@ -156,6 +159,7 @@ class Adagrad(Optimizer):
         epsilon: float = 1e-7,
         **settings: Any,
     ) -> None:
+        _check_at_least_0(self, initial_accumulator_value=initial_accumulator_value, epsilon=epsilon)
         super().__init__(learning_rate, **settings)
         self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
 
@@ -188,6 +192,7 @@ class Nadam(Optimizer):
         **settings: Any,
     ) -> None:
         _check_averages(self, beta_1=beta_1, beta_2=beta_2)
+        _check_at_least_0(self, epsilon=epsilon)
         super().__init__(learning_rate, **settings)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self._product = (0, 1.0)  # t and product(t)
@@ -225,3 +230,8 @@ def _check_averages(optimizer: Optimizer, **decays: float) -> None:
     for name, decay in decays.items():
         if not 0 <= decay < 1:
             raise ValueError(f"{type(optimizer).__name__}: expected {name} from 0 to below 1, got {decay}")
+
+
+def _check_at_least_0(optimizer: Optimizer, **numbers: float) -> None:
+    for name, number in numbers.items():
+        at_least_0(f"{type(optimizer).__name__}: expected {name}", number)

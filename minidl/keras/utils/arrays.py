@@ -29,6 +29,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.f
 def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> NDArray[Any]:
     """x divided by its norm of that order along `axis`; where the norm is 0, x stays as it is."""
     values = np.asarray(x)
-    norm = np.linalg.norm(values, order, axis, keepdims=True)
+    norm = np.linalg.norm(values.astype(np.float64), order, axis, keepdims=True)
+    norm = norm.astype(np.result_type(values, np.float32))
     normalized: NDArray[Any] = values / np.where(norm == 0, np.ones_like(norm), norm)
     return normalized

@@ -59,7 +59,8 @@ class Progbar:
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         for name, value in values or ():
-            self._add(name, float(numpy.mean(value)), 1 if finalize else max(current - self._seen, 1), finalize)
+            steps = 1 if finalize else max(current - self._seen, 1)
+            self._add(name, float(numpy.mean(value, dtype=numpy.float64)), steps, finalize)
         self._seen = current
         now = time.monotonic()
         per_step = self._seconds_per_step(current, now)

@@ -6,6 +6,7 @@ import numpy as np
 
 import minidl.randomness
 from minidl.keras.layers.layer import restart_steps
+from minidl.whole_numbers import is_whole_number
 
 
 def set_random_seed(seed: int) -> None:
@@ -13,7 +14,7 @@ def set_random_seed(seed: int) -> None:
 
     ValueError for anything but a whole number from 0 to 2**32 - 1.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+    if not is_whole_number(seed) or not 0 <= seed < 2**32:
         raise ValueError(f"set_random_seed: expected a whole number from 0 to 2**32 - 1, got {seed!r}")
     random.seed(seed)
     np.random.seed(seed)

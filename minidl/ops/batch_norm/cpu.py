@@ -23,7 +23,7 @@ def statistics(x: NDArray) -> tuple[NDArray, NDArray]:
     start = rows[0].astype(np.float64)
     sums, squares = np.zeros((2, block_count(len(rows)), len(start)))
     _add_distances(rows, start, sums, squares)
-    mean, square = sums.sum(0) / len(rows), squares.sum(0) / len(rows)
+    mean, square = sums.sum(0, dtype=np.float64) / len(rows), squares.sum(0, dtype=np.float64) / len(rows)
     return (start + mean).astype(x.dtype), (square - mean * mean).astype(x.dtype)
 
 
@@ -43,7 +43,7 @@ def gradient(
     dx, factor, count = empty(x.shape, x.dtype), scale / deviation, x.size // len(mean)
     sums, products = np.zeros((2, block_count(count), len(mean)))
     _add_products(_rows(dy), _rows(x), mean, factor, shift, relu, sums, products)
-    dshift, dscale = sums.sum(0), products.sum(0) / deviation
+    dshift, dscale = sums.sum(0, dtype=np.float64), products.sum(0, dtype=np.float64) / deviation
     drift, pull = factor * dshift / count, factor * dscale / count / deviation
     numbers = [array.astype(x.dtype) for array in (drift, pull)]
     _input_gradient(_rows(dy), _rows(x), mean, factor, shift, relu, *numbers, _rows(dx))

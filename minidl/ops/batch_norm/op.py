@@ -1,13 +1,14 @@
 """Batch normalisation (Ioffe and Szegedy 2015), with the relu that mostly follows it at one go."""
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.modes import is_recording
 from minidl.operands import operands, shapes_of
 from minidl.ops.relu.op import relu_gradient
-from minidl.ops.row_sums.op import row_sums
+from minidl.ops.sum.op import row_sums
 from minidl.tensor import Operand, Tensor, record
 
 
+@ieee
 def batch_norm(
     x: Operand, scale: Operand, shift: Operand, eps: float = 1e-5, relu: bool = False, least: int = 2
 ) -> tuple[Tensor, Array, Array]:
@@ -50,6 +51,7 @@ def _gradient(dy: Tensor, x: Tensor, scale: Tensor, eps: float) -> tuple[Tensor,
     return dx, (dy * normal).sum(axes), dy.sum(axes)
 
 
+@ieee
 def normalise(x: Operand, mean: Operand, factor: Operand, shift: Operand, relu: bool = False) -> Tensor:
     """(x - mean) * factor + shift, per channel: x (..., c), the others (c,) -> y (..., c). With relu=True, its relu.
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 def statistics(x: NDArray) -> tuple[NDArray, NDArray]:
     axes = tuple(range(x.ndim - 1))
     mean = x.mean(axes, dtype=np.float64)
-    variance = ((x - mean) ** 2).mean(axes)
+    variance = ((x - mean) ** 2).mean(axes, dtype=np.float64)
     return mean.astype(x.dtype), variance.astype(x.dtype)
 
 

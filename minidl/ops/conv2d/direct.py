@@ -53,7 +53,8 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows)
     taps = kw * kh * channels
     sums = np.zeros((PARTS, rounded_up(taps, ROWS), rounded_up(filters, tile_width(dy.dtype))), dy.dtype)
     _weight_gradient(dy, x, sums, windows)
-    dweight[:] = sums.sum(axis=0)[:taps, :filters].reshape(kw, kh, channels, filters).transpose(1, 0, 2, 3)
+    total = sums.sum(axis=0, dtype=np.float64)[:taps, :filters]
+    dweight[:] = total.reshape(kw, kh, channels, filters).transpose(1, 0, 2, 3)
 
 
 @compiled(parallel=True)

@@ -1,5 +1,6 @@
 """What a network computes without gradients: there, batch norm can be a part of the convolution before it."""
 
+from minidl.backend import ieee
 from minidl.modes import is_recording
 from minidl.operands import operands, shapes_of
 from minidl.ops.conv2d.op import _added_array, _checked
@@ -7,6 +8,7 @@ from minidl.ops.windows import HALVING, Sizes, check_pool, output_shape
 from minidl.tensor import Operand, Tensor
 
 
+@ieee
 def conv2d_batch_norm(
     x: Operand,
     weight: Operand,
@@ -30,8 +32,8 @@ def conv2d_batch_norm(
     """
     if is_recording():
         raise RuntimeError("conv2d_batch_norm: it has no gradients; call it inside no_grad()")
-    mean, variance, scale, shift = operands("batch_norm", *statistics, scale, shift)
     x, weight, bias, windows = _checked("conv2d", x, weight, bias, stride, pad, dilation, groups)
+    x, mean, variance, scale, shift = operands("batch_norm", x, *statistics, scale, shift)
     filters = weight.shape[3]
     if any(numbers.shape != (filters,) for numbers in (mean, variance, scale, shift)):
         raise ValueError(f"batch_norm: expected mean, variance, scale and shift ({filters},), "

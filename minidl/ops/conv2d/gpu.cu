@@ -66,12 +66,17 @@ struct Spread {
                 first_filter + reach % filters};
     }
 
-    __device__ T at(Line pixel, Step reach) const {
+    __device__ int index(Line pixel, Step reach) const {  // in dy; -1 where the pixel was not met
         const int row = pixel.row - reach.row, column = pixel.column - reach.column;
         const int i = STRIDED ? row / windows.stride_h : row, j = STRIDED ? column / windows.stride_w : column;
         const bool divides = !STRIDED || (row == i * windows.stride_h && column == j * windows.stride_w);
         const bool met = divides && row >= 0 && column >= 0 && i < y_shape.h && j < y_shape.w;
-        return met ? dy[index_of({pixel.n, i, j, reach.filter}, y_shape)] : T(0);
+        return met ? index_of({pixel.n, i, j, reach.filter}, y_shape) : -1;
+    }
+
+    __device__ T at(Line pixel, Step reach) const {
+        const int place = index(pixel, reach);
+        return place < 0 ? T(0) : dy[place];
     }
 };
 
@@ -91,6 +96,20 @@ struct WeightByReach {
         return weight[(reach.place * channels + channel) * all_filters + reach.filter];
     }
 };
+
+// A sum of the input gradient without the zeros where the pixel was not met: 0 times a weight that is nan would be nan.
+template <typename T, bool STRIDED>
+__device__ T sum_where_met(
+    const Spread<T, STRIDED>& spread, const WeightByReach<T>& weights, int pixel, int channel, int first_k, int end_k
+) {
+    const auto line = spread.line(pixel);
+    T sum = 0;
+    for (int k = first_k; k < end_k; ++k) {
+        const int place = spread.index(line, spread.step(k));
+        if (place >= 0) sum += spread.dy[place] * weights.at(weights.line(channel), weights.step(k));
+    }
+    return sum;
+}
 
 // The part of a product that a block has a share in: blockIdx.z counts chunks of each group.
 struct Part { int group, chunk, first_k, end_k; };
@@ -145,11 +164,13 @@ __global__ void input_gradient(
     const Part own = part(chunks, reaches);
     const int first_channel = own.group * channels, first_filter = own.group * filters;
     T* dx = sums + own.chunk * pixels * x_shape.c;
-    multiply_tiles<T>(
-        Spread<T, STRIDED>{dy, x_shape, y_shape, windows, filters, first_filter},
-        WeightByReach<T>{weight, channels, filters, first_filter, y_shape.c}, pixels, channels, own.first_k, own.end_k,
-        [=](int pixel, int column, T sum) { dx[pixel * x_shape.c + first_channel + column] = sum; }
-    );
+    const Spread<T, STRIDED> spread{dy, x_shape, y_shape, windows, filters, first_filter};
+    const WeightByReach<T> weights{weight, channels, filters, first_filter, y_shape.c};
+    multiply_tiles<T>(spread, weights, pixels, channels, own.first_k, own.end_k, [=](int pixel, int column, T sum) {
+        const bool is_finite = sum - sum == 0;
+        dx[pixel * x_shape.c + first_channel + column] =
+            is_finite ? sum : sum_where_met(spread, weights, pixel, column, own.first_k, own.end_k);
+    });
 }
 
 // sums (chunks, kh, kw, channels of a group, filters)

@@ -9,12 +9,12 @@ other two.
     dw = conv2d_weight_gradient(dy, x)        its transpose in weight
 """
 
-from minidl.backend import Array
-from minidl.modes import is_recording
+from minidl.backend import Array, ieee
+from minidl.modes import exact_convolution, is_exact_convolution, is_recording
 from minidl.operands import check_bias, is_whole_number, operands, operands_with_bias
 from minidl.ops.max_pool2d.op import _scatter
 from minidl.ops.relu.op import relu_gradient
-from minidl.ops.row_sums.op import row_sums
+from minidl.ops.sum.op import row_sums
 from minidl.ops.windows import HALVING, Sizes, Windows, check_fits, check_pool, image_shape, make_windows, output_shape
 from minidl.tensor import Operand, Tensor, record
 
@@ -42,6 +42,7 @@ def conv2d(
     return _forward(*_checked("conv2d", x, weight, bias, stride, pad, dilation, groups), groups)
 
 
+@ieee
 def conv2d_relu(
     x: Operand,
     weight: Operand,
@@ -55,15 +56,16 @@ def conv2d_relu(
     x, weight, bias, windows = _checked("conv2d", x, weight, bias, stride, pad, dilation, groups)
     kernels = x.backend.kernels(__package__)
     y = kernels.forward_relu(x.array, weight.array, _added_array(bias, weight), windows, groups)
-    has_bias = bias is not None
+    has_bias, exact = bias is not None, is_exact_convolution()
 
     def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
         dz, dbias = _before_relu(dy, y)
-        return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups)
+        return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups, exact)
 
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
 
 
+@ieee
 def conv2d_relu_max_pool2d(
     x: Operand,
     weight: Operand,
@@ -79,12 +81,12 @@ def conv2d_relu_max_pool2d(
     check_pool("max_pool2d", HALVING, convolved)
     kernels = x.backend.kernels(__package__)
     y, choice = kernels.forward_relu_max_pool(x.array, weight.array, _added_array(bias, weight), windows, groups)
-    has_bias = bias is not None
+    has_bias, exact = bias is not None, is_exact_convolution()
 
     def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
         dz, dbias = _before_relu(dy, y)
         dz = _scatter(dz, choice, convolved, HALVING)
-        return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups)
+        return _gradients(dz, dbias if has_bias else None, x, weight, windows, groups, exact)
 
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward)
 
@@ -129,12 +131,13 @@ def _checked(
     return x, weight, bias, windows
 
 
+@ieee
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows, groups: int) -> Tensor:
     y = x.backend.kernels(__package__).forward(x.array, weight.array, _added_array(bias, weight), windows, groups)
-    has_bias = bias is not None
+    has_bias, exact = bias is not None, is_exact_convolution()
 
     def backward(dy: Tensor) -> tuple[Tensor | None, ...]:
-        return _gradients(dy, row_sums(dy) if has_bias else None, x, weight, windows, groups)
+        return _gradients(dy, row_sums(dy) if has_bias else None, x, weight, windows, groups, exact)
 
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward, name="conv2d")
 
@@ -145,14 +148,16 @@ def _added_array(bias: Tensor | None, weight: Tensor) -> Array:
 
 
 def _gradients(
-    dy: Tensor, dbias: Tensor | None, x: Tensor, weight: Tensor, windows: Windows, groups: int
+    dy: Tensor, dbias: Tensor | None, x: Tensor, weight: Tensor, windows: Windows, groups: int, exact: bool
 ) -> tuple[Tensor | None, ...]:
     """What a change of conv2d's y asks of its inputs: (dx, dweight) or (dx, dweight, dbias)."""
-    dx = conv2d_input_gradient(dy, weight, x.shape, windows, groups) if x.requires_grad else None
-    dweight = conv2d_weight_gradient(dy, x, weight.shape, windows, groups) if weight.requires_grad else None
+    with exact_convolution(exact):
+        dx = conv2d_input_gradient(dy, weight, x.shape, windows, groups) if x.requires_grad else None
+        dweight = conv2d_weight_gradient(dy, x, weight.shape, windows, groups) if weight.requires_grad else None
     return (dx, dweight) if dbias is None else (dx, dweight, dbias)
 
 
+@ieee
 def _before_relu(dy: Tensor, y: Array) -> tuple[Tensor, Tensor]:
     """(dz, the sums of its rows): what a change of y = relu(z + bias) asks of z and of bias."""
     if is_recording():  # gradients of this gradient are wanted: write it with functions that have them
@@ -162,6 +167,7 @@ def _before_relu(dy: Tensor, y: Array) -> tuple[Tensor, Tensor]:
     return Tensor(dz, dy.backend), Tensor(sums, dy.backend)
 
 
+@ieee
 def conv2d_input_gradient(
     dy: Operand, weight: Operand, x_shape: tuple[int, ...], windows: Windows, groups: int
 ) -> Tensor:
@@ -170,15 +176,19 @@ def conv2d_input_gradient(
     _check_gradient("conv2d_input_gradient", dy.shape, x_shape, weight.shape, windows, groups)
     dx = dy.backend.kernels(__package__).input_gradient(dy.array, weight.array, x_shape, windows, groups)
 
+    exact = is_exact_convolution()
+
     def backward(ddx: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        return (
-            _forward(ddx, weight, None, windows, groups) if dy.requires_grad else None,
-            conv2d_weight_gradient(dy, ddx, weight.shape, windows, groups) if weight.requires_grad else None,
-        )
+        with exact_convolution(exact):
+            return (
+                _forward(ddx, weight, None, windows, groups) if dy.requires_grad else None,
+                conv2d_weight_gradient(dy, ddx, weight.shape, windows, groups) if weight.requires_grad else None,
+            )
 
     return record(dx, (dy, weight), backward)
 
 
+@ieee
 def conv2d_weight_gradient(
     dy: Operand, x: Operand, weight_shape: tuple[int, ...], windows: Windows, groups: int
 ) -> Tensor:
@@ -187,11 +197,14 @@ def conv2d_weight_gradient(
     _check_gradient("conv2d_weight_gradient", dy.shape, x.shape, weight_shape, windows, groups)
     dweight = dy.backend.kernels(__package__).weight_gradient(dy.array, x.array, weight_shape, windows, groups)
 
+    exact = is_exact_convolution()
+
     def backward(ddweight: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        return (
-            _forward(x, ddweight, None, windows, groups) if dy.requires_grad else None,
-            conv2d_input_gradient(dy, ddweight, x.shape, windows, groups) if x.requires_grad else None,
-        )
+        with exact_convolution(exact):
+            return (
+                _forward(x, ddweight, None, windows, groups) if dy.requires_grad else None,
+                conv2d_input_gradient(dy, ddweight, x.shape, windows, groups) if x.requires_grad else None,
+            )
 
     return record(dweight, (dy, x), backward)
 

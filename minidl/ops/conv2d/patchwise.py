@@ -57,7 +57,7 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, windows: Windows,
     sums = empty((parts, *dweight.shape), dy.dtype) if parts > 1 else dweight[np.newaxis]
     _weight_gradient(dy, x, sums.reshape(parts, -1, filters), windows, channels, filters // groups, groups, taps)
     if parts > 1:
-        sums.sum(axis=0, out=dweight)
+        sums.sum(axis=0, dtype=np.float64, out=dweight)
 
 
 @compiled(parallel=True)
@@ -75,8 +75,10 @@ def _convolve(x, weight, finish, y, windows, channels, filters, groups, blocks, 
         patches, products = np.zeros(height * step, x.dtype), np.zeros(height * across, x.dtype)
         for tap in range(0, tap_count, taps):
             last_tap = min(tap + taps, tap_count)
-            if not _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
-                           patches, step):  # fmt: skip
+            anything = _gather(x, y.shape, first, last, tap, last_tap, group * channels, channels, windows, backwards,
+                               patches, step)  # fmt: skip
+            of_tap = weight.size // tap_count
+            if not anything and (backwards or _are_finite(weight.reshape(-1), tap * of_tap, last_tap * of_tap)):
                 continue
             if backwards:
                 _add_turned(
@@ -138,7 +140,7 @@ def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
             last, more = min(first + BLOCK, row_last), first > row_first
             anything = _gather(x, dy.shape, first, last, tap, last_tap, group * channels, channels, windows, False,
                                patches, step)  # fmt: skip
-            if more and not anything:
+            if more and not anything and _are_finite(flat, first * columns, last * columns):
                 continue
             for f in range(f_first, f_last, width):
                 for row in range(first, last):
@@ -157,6 +159,15 @@ def _weight_gradient(dy, x, results, windows, channels, filters, groups, taps):
                         for j in range(min(width, f_last - f)):
                             number = edge[(i - k) * width + j]
                             sums[target + i * columns + j] = number + sums[target + i * columns + j] if more else number
+
+
+@compiled(fastmath={"reassoc"})
+def _are_finite(numbers, first, last):
+    """Whether numbers[first:last] are finite: if not, 0 times them is nan, and must not be left out."""
+    total = 0.0
+    for i in range(first, last):
+        total += 0 * numbers[i]
+    return total == 0
 
 
 @compiled

@@ -17,7 +17,7 @@ def forward(x: NDArray, weight: NDArray, bias: NDArray, windows: Windows, groups
     padded = pad(x, windows)
     for channels, filters in _groups(weight.shape, groups):
         for i, j, patch in patches(padded[..., channels], y.shape, windows):
-            y[:, i, j, filters] = np.tensordot(patch, weight[..., filters], axes=3)
+            y[:, i, j, filters] = np.tensordot(patch.astype(np.float64), weight[..., filters], axes=3)
     return y + bias
 
 
@@ -48,20 +48,20 @@ def forward_normalise_relu_max_pool(
 
 
 def input_gradient(dy: NDArray, weight: NDArray, x_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
-    padded = pad(np.zeros(x_shape, dy.dtype), windows)
+    padded, weight = pad(np.zeros(x_shape), windows), weight.astype(np.float64)
     for channels, filters in _groups(weight.shape, groups):
         for i, j, dpatch in patches(padded[..., channels], dy.shape, windows):
             dpatch += np.tensordot(dy[:, i, j, filters], weight[..., filters], axes=(1, 3))  # patches overlap, so add
-    return crop(padded, x_shape, windows)
+    return crop(padded, x_shape, windows).astype(dy.dtype)
 
 
 def weight_gradient(dy: NDArray, x: NDArray, weight_shape: tuple[int, ...], windows: Windows, groups: int) -> NDArray:
-    dweight = np.zeros(weight_shape, dy.dtype)
-    padded = pad(x, windows)
+    dweight = np.zeros(weight_shape)
+    padded = pad(x.astype(np.float64), windows)
     for channels, filters in _groups(weight_shape, groups):
         for i, j, patch in patches(padded[..., channels], dy.shape, windows):
             dweight[..., filters] += np.tensordot(patch, dy[:, i, j, filters], axes=(0, 0))
-    return dweight
+    return dweight.astype(dy.dtype)
 
 
 def _groups(weight_shape: tuple[int, ...], groups: int) -> Iterator[tuple[slice, slice]]:

@@ -30,6 +30,10 @@ The other two passes have the same shape. The input gradient is a convolution of
 half a turn, c and f exchanged. The weight gradient transposes the formula: with dY = A dy AT, at each point
 images[p].T @ dY[p], summed over all tiles; then GT ... G makes 3 x 3 taps of them (winograd_weight_gradient.py).
 
+A pixel that is nan or infinite, or too large to be multiplied by 5, is in all numbers of a transformed tile, and comes
+out in outputs that do not see it. So every tile of outputs is looked at, and what calls this file computes those with
+such numbers again, in another way.
+
 A thread works on a block of tiles at a time, and on a few panels of filters: what it transforms, multiplies and
 transforms back stays in its second-level cache. Every number is summed by one thread in a fixed order: the result is
 the same for any number of threads.
@@ -58,7 +62,7 @@ from minidl.ops.conv2d.winograd_tiles import (
 from minidl.ops.memory import empty
 from minidl.ops.products import multiply_rows, rounded_up
 from minidl.ops.register_tile import ROWS, tile_width
-from minidl.ops.simd import lanes
+from minidl.ops.simd import has_nan, lanes, load, zeros
 from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 from minidl.ops.windows import Windows
@@ -99,13 +103,14 @@ class Work(NamedTuple):
 
 def convolve(
     x: NDArray, weight: NDArray, y: NDArray, finish: Finish, choice: NDArray, tiles: Tiles, turned: bool
-) -> None:
+) -> NDArray:
     """Fill y: x * weight, finished; `turned` filters (3, 3, f, c) compute an input gradient.
 
     With a `choice` that is not empty, y is half as large: of 2 x 2 outputs it gets the largest, choice its number.
+    Returns where the sums have numbers that are not finite: broken[tile][filter // columns(y)], 1 or 0.
     """
     points, channels, filters, workers = tiles.size**2, x.shape[3], y.shape[3], thread_count()
-    columns = PANELS * tile_width(x.dtype)
+    columns = columns_of(x.dtype)
     work = _split(tiles.total, -(-filters // columns), workers)
     layout = make_layout(work.block, channels, DEPTH, points, x.dtype)
     images = empty((workers if work.many else 1, layout.size), x.dtype)
@@ -117,8 +122,14 @@ def convolve(
         panels = empty((workers, panels_of_group), x.dtype)
         transform_tiles(x, tiles, images[0], layout)
     products = empty((workers, make_layout(work.block, columns, columns, points, x.dtype).size), x.dtype)
-    counter = np.zeros(1, np.int64)
-    _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, counter)
+    counter, broken = np.zeros(1, np.int64), np.zeros((tiles.total, -(-filters // columns)), np.uint8)
+    _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, broken, counter)
+    return broken
+
+
+def columns_of(dtype: np.dtype) -> int:
+    """Filters that a thread works on at a time."""
+    return PANELS * tile_width(dtype)
 
 
 def _split(tiles: int, groups: int, workers: int) -> Work:
@@ -131,7 +142,7 @@ def _split(tiles: int, groups: int, workers: int) -> Work:
 
 
 @compiled(parallel=True)
-def _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, counter):
+def _convolve(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, broken, counter):
     """y = AT (images[p] @ filters[p]) A, finished."""
     for worker in prange(len(products)):
         own_images = images[worker] if work.many else images[0]
@@ -140,13 +151,14 @@ def _convolve(x, images, layout, weight, turned, panels, products, finish, y, ch
         task = take_task(counter)
         while task < work.tasks:
             _convolve_task(
-                x, own_images, layout, weight, turned, own_panels, own_products, finish, y, choice, tiles, work, task
-            )
+                x, own_images, layout, weight, turned, own_panels, own_products, finish, y, choice, tiles, work, broken,
+                task,
+            )  # fmt: skip
             task = take_task(counter)
 
 
 @compiled
-def _convolve_task(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, task):
+def _convolve_task(x, images, layout, weight, turned, panels, products, finish, y, choice, tiles, work, broken, task):
     points, panel, channels, filters = tiles.size**2, 2 * lanes(x), x.shape[3], y.shape[3]
     columns, panel_size = PANELS * panel, points * (layout.width + 1) * panel
     groups = (channels + DEPTH - 1) // DEPTH
@@ -169,7 +181,7 @@ def _convolve_task(x, images, layout, weight, turned, panels, products, finish, 
                     panels, start, step, (layout.width + 1) * panel,
                 )  # fmt: skip
             _multiply(images, layout, group, last - first, depth, panels, start, step, end - f, products, points)
-        _transform_back(products, finish, y, choice, tiles, first, last, f, end)
+        _transform_back(products, finish, y, choice, tiles, first, last, f, end, broken)
 
 
 @compiled
@@ -193,17 +205,29 @@ def _multiply(images, layout, group, tiles, depth, panels, start, step, filters,
 
 
 @compiled
-def _transform_back(products, finish, y, choice, tiles, first, last, f_first, f_last):
+def _transform_back(products, finish, y, choice, tiles, first, last, f_first, f_last, broken):
     """y = AT products A, finished, for these tiles and filters."""
     size, lane, columns = tiles.size, lanes(y), PANELS * 2 * lanes(y)
-    outputs, between = np.empty(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
+    outputs, between = np.zeros(tiles.step**2 * columns, y.dtype), np.empty(size**2 * lane, y.dtype)
     point = products.size // size**2
     for tile in range(first, last):
         output_transform(
             size, products, (tile - first) * columns, size * point, point,
             between, outputs, 0, tiles.step * columns, columns, f_last - f_first,
         )  # fmt: skip
+        if not _are_finite(outputs, lane):
+            broken[tile, f_first // columns] = 1
         _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_last)
+
+
+@compiled
+def _are_finite(numbers, lane):
+    """Whether all numbers, a multiple of four vectors, are finite: then 0 times their sums is 0, and else nan."""
+    a, b, c, d = zeros(numbers), zeros(numbers), zeros(numbers), zeros(numbers)
+    for first in range(0, numbers.size, 4 * lane):
+        a, b = a + load(numbers, first), b + load(numbers, first + lane)
+        c, d = c + load(numbers, first + 2 * lane), d + load(numbers, first + 3 * lane)
+    return not has_nan(0.0 * (a + b) + 0.0 * (c + d))
 
 
 @compiled
@@ -227,12 +251,12 @@ def _write_outputs(outputs, columns, finish, y, choice, tiles, tile, f_first, f_
 
 @compiled
 def _pool(outputs, first, across, down, chosen):
-    """Put the largest of each 2 x 2 outputs in the place of the first, and say which it was. Nan counts as largest."""
+    """Put the largest of each 2 x 2 outputs in the place of the first, and say which it was."""
     q0, q1 = outputs[first : first + across], outputs[first + across : first + 2 * across]
     q2, q3 = outputs[first + down : first + down + across], outputs[first + down + across : first + down + 2 * across]
     for f in range(chosen.size):
         best, tap = q0[f], np.uint8(0)
-        best, tap = (q1[f], np.uint8(1)) if q1[f] > best or q1[f] != q1[f] else (best, tap)
-        best, tap = (q2[f], np.uint8(2)) if q2[f] > best or q2[f] != q2[f] else (best, tap)
-        best, tap = (q3[f], np.uint8(3)) if q3[f] > best or q3[f] != q3[f] else (best, tap)
+        best, tap = (q1[f], np.uint8(1)) if q1[f] > best else (best, tap)
+        best, tap = (q2[f], np.uint8(2)) if q2[f] > best else (best, tap)
+        best, tap = (q3[f], np.uint8(3)) if q3[f] > best else (best, tap)
         q0[f], chosen[f] = best, tap

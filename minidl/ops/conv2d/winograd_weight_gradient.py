@@ -1,6 +1,7 @@
 """The weight gradient of Winograd's convolution: dweight = GT (images[p].T @ outputs[p]) G, as winograd.py derives it.
 
-A thread works on a block of channels and of filters at a time, whose sums stay in its second-level cache.
+A thread works on a block of channels and of filters at a time, whose sums stay in its second-level cache. As on the way
+forward, what calls this file computes the blocks with numbers that are not finite again, in another way.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from minidl.ops.conv2d.winograd_tiles import Tiles, make_layout, transform_block
 from minidl.ops.copying import copy
 from minidl.ops.memory import empty
 from minidl.ops.products import multiply_columns
-from minidl.ops.simd import lanes, prefetch
+from minidl.ops.simd import has_nan, lanes, load, prefetch, zeros
 from minidl.ops.tasks import take_task
 from minidl.ops.threads import thread_count
 
@@ -23,8 +24,8 @@ AHEAD = 4 * TILES  # if there are no more, and many channels and filters, they a
 RANGES = 8  # of tiles that threads share, where a weight gradient has few channels and filters
 
 
-def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> None:
-    """Fill dweight (3, 3, c, f)."""
+def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> NDArray:
+    """Fill dweight (3, 3, c, f). Returns which of its numbers are in a block that is not finite: booleans (c, f)."""
     points, (channels, filters) = tiles.size**2, dweight.shape[2:]
     height, width = min(HEIGHT, channels), min(WIDTH, filters)
     blocks = -(-channels // height) * -(-filters // width)
@@ -40,17 +41,26 @@ def weight_gradient(dy: NDArray, x: NDArray, dweight: NDArray, tiles: Tiles) -> 
         transform_tiles(x, tiles, images[0], layout)
         transform_tiles(dy, dy_tiles, outputs[0], dy_layout)
     results = empty((ranges, *dweight.shape), x.dtype) if ranges > 1 else dweight[np.newaxis]
-    counter = np.zeros(1, np.int64)
+    broken, counter = np.zeros((blocks, ranges), np.uint8), np.zeros(1, np.int64)
     _weight_gradient(
-        x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
+        x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, broken, counter
     )
     if ranges > 1:
-        results.sum(axis=0, out=dweight)
+        results.sum(axis=0, dtype=np.float64, out=dweight)
+        if not np.isfinite(dweight).all():  # finite numbers whose sum is too large, too
+            broken[:] = True
+    return _blocks(broken.max(axis=1) > 0, height, width, channels, filters)
+
+
+def _blocks(broken: NDArray, height: int, width: int, channels: int, filters: int) -> NDArray:
+    """For each channel and filter, what is said of its block; blocks of channels come one after the other."""
+    by_block = broken.reshape(-1, -(-channels // height)).T
+    return by_block.repeat(height, axis=0).repeat(width, axis=1)[:channels, :filters]
 
 
 @compiled(parallel=True)
 def _weight_gradient(
-    x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, counter
+    x, tiles, dy, dy_tiles, images, outputs, sums, layout, dy_layout, sums_layout, ahead, results, broken, counter
 ):
     """results[range] (3, 3, c, f) = GT (images[p].T @ outputs[p]) G over the tiles of each range.
 
@@ -65,11 +75,12 @@ def _weight_gradient(
         task = take_task(counter)
         while task < ranges * heights * widths:
             number, block = task % ranges, task // ranges
-            _weight_gradient_task(
+            finite = _weight_gradient_task(
                 x, tiles, dy, dy_tiles, tiles.total * number // ranges, tiles.total * (number + 1) // ranges,
                 block % heights, block // heights, own_images, own_outputs, sums[worker],
                 layout, dy_layout, sums_layout, ahead, results[number],
             )  # fmt: skip
+            broken[block, number] = not finite
             task = take_task(counter)
 
 
@@ -78,7 +89,7 @@ def _weight_gradient_task(
     x, tiles, dy, dy_tiles, first, last, c_group, f_group,
     images, outputs, sums, layout, dy_layout, sums_layout, ahead, dweight,
 ):  # fmt: skip
-    """dweight of a block of channels and filters over these tiles."""
+    """dweight of a block of channels and filters over these tiles. Returns whether all its numbers are finite."""
     c, f = c_group * layout.width, f_group * dy_layout.width
     c_last, f_last = min(c + layout.width, dweight.shape[2]), min(f + dy_layout.width, dweight.shape[3])
     for start in range(first, max(last, first + 1), TILES):  # no tiles have a sum, too: zero
@@ -96,8 +107,10 @@ def _weight_gradient_task(
                 outputs, output + p * dy_layout.point, dy_layout.step, f_last - f,
                 end - start, sums, p * sums_layout.point, sums_layout.step, start > first,
             )  # fmt: skip
+    finite = True
     for row in range(c_last - c):
-        _finish_weight_gradient(sums, sums_layout, row, dweight, tiles.size, c + row, f, f_last - f)
+        finite &= _finish_weight_gradient(sums, sums_layout, row, dweight, tiles.size, c + row, f, f_last - f)
+    return finite
 
 
 @compiled
@@ -111,9 +124,9 @@ def _add_tiles(images, image, step, channels, outputs, output, dy_step, filters,
 
 @compiled
 def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_count):
-    """dweight[:, :, c] = GT sums G for these filters."""
+    """dweight[:, :, c] = GT sums G for these filters. Returns whether that is finite."""
     lane, flat, (_, _, channels, filters) = lanes(sums), dweight.reshape(-1), dweight.shape
-    taps, between = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype)
+    taps, between, signs = np.empty(9 * lane, sums.dtype), np.empty(3 * size * lane, sums.dtype), zeros(sums)
     for f in range(0, f_count, lane):
         for tap in range(9):  # what the next row writes
             prefetch(flat, (tap * channels + c + 1) * filters + f_first + f)
@@ -122,3 +135,5 @@ def _finish_weight_gradient(sums, layout, row, dweight, size, c, f_first, f_coun
         )
         for tap in range(9):
             copy(taps, tap * lane, flat, (tap * channels + c) * filters + f_first + f, min(lane, f_count - f))
+            signs = signs + 0.0 * load(taps, tap * lane)
+    return not has_nan(signs)

@@ -20,6 +20,7 @@ SAMPLES = 256  # of them at most
 LONGEST = 2048  # columns of the weight likewise, which are read where they are
 PANELS = 8  # of the weight for the input gradient, into which it is copied
 DEPTH = 256  # rows of them
+MOST_SAMPLES = 2**14  # whose products are added up in their own type, for a weight gradient
 BLOCK = 128 // ROWS * ROWS  # inputs whose weight gradients a thread sums up at a time
 
 
@@ -38,6 +39,11 @@ def input_gradient(dy: NDArray, weight: NDArray) -> NDArray:
 
 
 def weight_gradient(dy: NDArray, x: NDArray) -> NDArray:
+    if len(x) > MOST_SAMPLES:  # parts of them, added up in float64
+        total = np.zeros((x.shape[1], dy.shape[1]))
+        for first in range(0, len(x), MOST_SAMPLES):
+            total += weight_gradient(dy[first : first + MOST_SAMPLES], x[first : first + MOST_SAMPLES])
+        return total.astype(dy.dtype)
     dweight = empty((x.shape[1], dy.shape[1]), dy.dtype)
     _weight_gradient(*_spread(dy), *_spread(x), len(x), dweight)
     return dweight

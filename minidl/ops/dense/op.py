@@ -7,8 +7,9 @@
 Like conv2d and its gradients, the three are closed under differentiation.
 """
 
+from minidl.backend import ieee
 from minidl.operands import check_bias, operands, operands_with_bias
-from minidl.ops.row_sums.op import row_sums
+from minidl.ops.sum.op import row_sums
 from minidl.tensor import Operand, Tensor, record
 
 
@@ -26,6 +27,7 @@ def dense(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     return _forward(x, weight, bias)
 
 
+@ieee
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     added = x.backend.xp.zeros(weight.shape[1], x.dtype) if bias is None else bias.array
     y = x.backend.kernels(__package__).forward(x.array, weight.array, added)
@@ -39,6 +41,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return record(y, (x, weight) if bias is None else (x, weight, bias), backward, name="dense")
 
 
+@ieee
 def dense_input_gradient(dy: Operand, weight: Operand) -> Tensor:
     """What a change of y asks of x: dy (n, out), weight (in, out) -> dx (n, in)."""
     dy, weight = operands("dense_input_gradient", dy, weight)
@@ -55,6 +58,7 @@ def dense_input_gradient(dy: Operand, weight: Operand) -> Tensor:
     return record(dy.backend.kernels(__package__).input_gradient(dy.array, weight.array), (dy, weight), backward)
 
 
+@ieee
 def dense_weight_gradient(dy: Operand, x: Operand) -> Tensor:
     """What a change of y asks of the weight: dy (n, out), x (n, in) -> dweight (in, out)."""
     dy, x = operands("dense_weight_gradient", dy, x)

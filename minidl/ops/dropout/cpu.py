@@ -7,11 +7,16 @@ from numpy.typing import NDArray
 from minidl.ops.compiling import compiled
 from minidl.ops.memory import empty
 
+BLOCK = 2**32  # see reference.py
+
 
 def apply(x: NDArray, rate: float, key: tuple[int, int, int]) -> NDArray:
     y = empty(x.shape, x.dtype)
-    parts = np.array([part % 2**32 for part in key], np.uint32)
-    _apply(x.reshape(-1), y.reshape(-1), np.uint32(rate * 2**32), x.dtype.type(1 - rate), parts)
+    flat, flat_y, threshold, keep_rate = x.reshape(-1), y.reshape(-1), np.uint32(rate * 2**32), x.dtype.type(1 - rate)
+    for block, first in enumerate(range(0, x.size, BLOCK)):
+        part = slice(first, first + BLOCK)
+        parts = np.array([part % 2**32 for part in ((*key, block) if block else key)], np.uint32)
+        _apply(flat[part], flat_y[part], threshold, keep_rate, parts)
     return y
 
 

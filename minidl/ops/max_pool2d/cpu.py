@@ -9,7 +9,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from minidl.ops.compiling import compiled
-from minidl.ops.memory import empty, zeros
+from minidl.ops.memory import empty
 from minidl.ops.windows import HALVING, Windows, choice_dtype, output_shape
 
 
@@ -35,7 +35,7 @@ def scatter(dy: NDArray, choice: NDArray, x_shape: tuple[int, ...], windows: Win
         dx = empty(x_shape, dy.dtype)
         _scatter_halving(dy, choice, dx)
     else:
-        dx = zeros(x_shape, dy.dtype)
+        dx = empty(x_shape, dy.dtype)
         _scatter(dy, choice, dx, windows)
     return dx
 
@@ -114,11 +114,13 @@ def _gather(x, choice, y, windows):
 def _scatter(dy, choice, dx, windows):
     n, out_h, out_w, channels = dy.shape
     for m in prange(n):  # windows may overlap, images never do: no two threads add to the same pixel
+        sums = np.zeros(dx.shape[1:])
         for i in range(out_h):
             for j in range(out_w):
                 for c in range(channels):
                     row, column = _pixel(choice[m, i, j, c], i, j, windows)
-                    dx[m, row, column, c] += dy[m, i, j, c]
+                    sums[row, column, c] += dy[m, i, j, c]
+        dx[m] = sums
 
 
 @compiled

@@ -49,7 +49,7 @@ __global__ void scatter(
         const Place at = place(p, x_shape);
         const int last_i = last_window(at.h, windows.stride_h, windows.top, y_shape.h);
         const int last_j = last_window(at.w, windows.stride_w, windows.left, y_shape.w);
-        T sum = 0;
+        double sum = 0;
         for (int i = first_window(at.h, windows.height, windows.stride_h, windows.top); i <= last_i; ++i)
             for (int j = first_window(at.w, windows.width, windows.stride_w, windows.left); j <= last_j; ++j) {
                 const int ki = at.h - (i * windows.stride_h - windows.top);

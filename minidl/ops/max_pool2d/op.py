@@ -3,12 +3,13 @@
 gather(x) picks the chosen pixels, scatter(dy) puts numbers back where they were picked: each is the other's backward.
 """
 
-from minidl.backend import Array, Backend
+from minidl.backend import Array, Backend, ieee
 from minidl.operands import operands
 from minidl.ops.windows import Sizes, Windows, check_pool, make_windows, pooled_shape
 from minidl.tensor import Operand, Tensor, record
 
 
+@ieee
 def max_pool2d(x: Operand, size: Sizes, stride: Sizes | None = None, pad: Sizes = 0) -> Tensor:
     """The largest number under each window, per channel: x (n, h, w, c) -> y (n, out_h, out_w, c).
 
@@ -54,6 +55,7 @@ def max_pool2d_gather(x: Operand, choice: Array, windows: Windows) -> Tensor:
 # A choice that max_pool2d() or one of these two made or checked needs no further check, which would be a pass over it.
 
 
+@ieee
 def _scatter(dy: Tensor, choice: Array, x_shape: tuple[int, ...], windows: Windows) -> Tensor:
     def backward(ddx: Tensor) -> tuple[Tensor]:
         return (_gather(ddx, choice, windows),)
@@ -62,6 +64,7 @@ def _scatter(dy: Tensor, choice: Array, x_shape: tuple[int, ...], windows: Windo
     return record(dx, (dy,), backward, name="max_pool2d_scatter")
 
 
+@ieee
 def _gather(x: Tensor, choice: Array, windows: Windows) -> Tensor:
     x_shape = x.shape
 

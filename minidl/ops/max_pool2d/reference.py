@@ -27,9 +27,9 @@ def gather(x: NDArray, choice: NDArray, windows: Windows) -> NDArray:
 
 
 def scatter(dy: NDArray, choice: NDArray, x_shape: tuple[int, ...], windows: Windows) -> NDArray:
-    dx = np.zeros(x_shape, dy.dtype)
+    dx = np.zeros(x_shape, np.float64)
     np.add.at(dx, _chosen(choice, windows), dy)  # windows may overlap, so add
-    return dx
+    return dx.astype(dy.dtype)
 
 
 def _chosen(choice: NDArray, windows: Windows) -> tuple[NDArray, ...]:

@@ -1,5 +1,6 @@
 """Mean pooling: linear, so its backward is its transpose, whose backward is mean pooling again."""
 
+from minidl.backend import ieee
 from minidl.operands import operands
 from minidl.ops.windows import Sizes, Windows, check_pool, make_windows, pooled_shape
 from minidl.tensor import Operand, Tensor, record
@@ -19,6 +20,7 @@ def mean_pool2d(x: Operand, size: Sizes, stride: Sizes | None = None, pad: Sizes
     return _forward(x, windows)
 
 
+@ieee
 def _forward(x: Tensor, windows: Windows) -> Tensor:
     x_shape = x.shape
 
@@ -28,6 +30,7 @@ def _forward(x: Tensor, windows: Windows) -> Tensor:
     return record(x.backend.kernels(__package__).forward(x.array, windows), (x,), backward, name="mean_pool2d")
 
 
+@ieee
 def mean_pool2d_gradient(dy: Operand, x_shape: tuple[int, ...], windows: Windows) -> Tensor:
     """dy (n, out_h, out_w, c) spread evenly over the pixels of each window -> dx of `x_shape`."""
     (dy,) = operands("mean_pool2d_gradient", dy)

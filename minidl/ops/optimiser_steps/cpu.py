@@ -4,13 +4,30 @@ from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
+import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from minidl.ops.blocks import block_count
 from minidl.ops.compiling import compiled
+from minidl.ops.finite import is_known_to_be_finite
 from minidl.ops.optimiser_steps.numbers import adam_numbers, rmsprop_numbers
 
 Arrays = list[NDArray]
+
+
+def find_not_finite(gradients: Arrays, found: NDArray, step: int) -> None:
+    broken = [number for number, gradient in enumerate(gradients, 1) if not _is_finite(gradient)]
+    if broken and not found[0]:
+        found[:] = step, broken[-1]
+
+
+def _is_finite(gradient: NDArray) -> bool:
+    if is_known_to_be_finite(gradient):
+        return True
+    sums = np.empty(block_count(gradient.size), gradient.dtype)
+    _add_zeros(gradient.reshape(-1), sums)
+    return not sums.any()
 
 
 def descent(parameters: Arrays, gradients: Arrays, learning_rate: float) -> None:
@@ -56,6 +73,23 @@ def adam(
 def _for_each_tensor(kernel: Callable[..., Any], lists: tuple[Arrays, ...], *numbers: float) -> None:
     for arrays in zip(*lists, strict=True):
         kernel(*(array.reshape(-1) for array in arrays), *(arrays[0].dtype.type(number) for number in numbers))
+
+
+@compiled(parallel=True)
+def _add_zeros(numbers, sums):
+    for block in prange(len(sums)):
+        part = slice(block * len(numbers) // len(sums), (block + 1) * len(numbers) // len(sums))
+        sums[block] = _zeros_of_block(numbers[part])
+
+
+@compiled(fastmath={"reassoc"})  # a vector of sums side by side
+def _zeros_of_block(numbers):
+    """0 if all numbers are finite: 0 times infinity is nan, as 0 times nan is."""
+    zero = numbers.dtype.type(0)
+    total = zero
+    for i in range(len(numbers)):
+        total += zero * numbers[i]
+    return total
 
 
 @compiled(parallel=True)

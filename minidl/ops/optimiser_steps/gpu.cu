@@ -12,6 +12,7 @@ struct Table {
     T* parameters[MOST_TENSORS];
     const T* gradients[MOST_TENSORS];
     T* memories[2][MOST_TENSORS];  // what the optimiser keeps: none, one or two for each number
+    const int* stop;               // nothing is done while this is not 0; there may be none
     int sizes[MOST_TENSORS];
     int first_blocks[MOST_TENSORS];
     int count;
@@ -20,10 +21,22 @@ struct Table {
 // update(t, i) for each number i of tensor t in the block's chunk
 template <typename T, typename Update>
 __device__ void for_each_number(const Table<T>& table, Update update) {
+    if (table.stop && *table.stop) return;
     int t = 0;
     while (t + 1 < table.count && table.first_blocks[t + 1] <= blockIdx.x) ++t;
     const int first = (blockIdx.x - table.first_blocks[t]) * CHUNK;
     for (int i = first + threadIdx.x; i < min(first + CHUNK, table.sizes[t]); i += blockDim.x) update(t, i);
+}
+
+// found = (step, number of the last tensor whose gradient is not finite), as long as nothing was found in an earlier step
+template <typename T>
+__global__ void find_not_finite(const Table<T> table, int* found, int step, int first) {
+    for_each_number(table, [&](int t, int i) {
+        const T number = table.gradients[t][i];
+        if (number - number == 0) return;
+        const int before = atomicCAS(found, 0, step);
+        if (before == 0 || before == step) atomicMax(found + 1, first + t);
+    });
 }
 
 template <typename T>

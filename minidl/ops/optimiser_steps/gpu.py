@@ -1,10 +1,13 @@
 """CUDA: one launch for up to 96 tensors; see gpu.cu."""
 
-from itertools import accumulate
+from collections.abc import Iterator
+from itertools import accumulate, groupby
+from typing import Any
 
 import numpy
 
 from minidl.backend import Array
+from minidl.modes import stop_mark
 from minidl.ops.cuda import THREADS, CudaFile, blocks, checked
 from minidl.ops.optimiser_steps.numbers import adam_numbers, rmsprop_numbers
 
@@ -14,6 +17,7 @@ POINTERS = ("parameters", "gradients", "memories 0", "memories 1")
 TABLE = numpy.dtype(
     [
         *((name, numpy.uint64, MOST_TENSORS) for name in POINTERS),
+        ("stop", numpy.uint64),
         *((name, numpy.int32, MOST_TENSORS) for name in ("sizes", "first_blocks")),
         ("count", numpy.int32),
     ],
@@ -63,15 +67,32 @@ def adam(
     _launch("adam<T>", (parameters, gradients, means, squares), *numbers)
 
 
+def find_not_finite(gradients: Arrays, found: Array, step: int) -> None:
+    for first, dtype, grid, table in _tables((gradients, gradients)):
+        _cuda.launch("find_not_finite<T>", dtype, grid, (THREADS,), table, found, step, first + 1)
+
+
 def _launch(kernel: str, lists: tuple[Arrays, ...], *numbers: float) -> None:
-    for first in range(0, len(lists[0]), MOST_TENSORS):
-        group = [arrays[first : first + MOST_TENSORS] for arrays in lists]
-        sizes = [array.size for array in group[0]]
-        ends = list(accumulate(blocks(size, CHUNK) for size in sizes))
-        table = numpy.zeros(1, TABLE)
-        for name, arrays in zip(POINTERS, group, strict=False):
-            table[name][0, : len(arrays)] = [checked(array).data.ptr for array in arrays]
-        table["sizes"][0, : len(sizes)] = sizes
-        table["first_blocks"][0, : len(sizes)] = [0, *ends[:-1]]
-        table["count"] = len(sizes)
-        _cuda.launch(kernel, group[0][0].dtype, (ends[-1],), (THREADS,), table, *(float(number) for number in numbers))
+    for _, dtype, grid, table in _tables(lists):
+        _cuda.launch(kernel, dtype, grid, (THREADS,), table, *(float(number) for number in numbers))
+
+
+def _tables(lists: tuple[Arrays, ...]) -> Iterator[tuple[int, Any, tuple[int], Any]]:
+    """Tables of up to 96 tensors of one dtype: the number of their first one, the dtype, and the grid of a launch."""
+    first, stop = 0, stop_mark()
+    for dtype, alike in groupby(array.dtype for array in lists[0]):
+        end = first + len(list(alike))
+        while first < end:
+            last = min(first + MOST_TENSORS, end)
+            group = [arrays[first:last] for arrays in lists]
+            sizes = [array.size for array in group[0]]
+            ends = list(accumulate(blocks(size, CHUNK) for size in sizes))
+            table = numpy.zeros(1, TABLE)
+            for name, arrays in zip(POINTERS, group, strict=False):
+                table[name][0, : len(arrays)] = [checked(array).data.ptr for array in arrays]
+            table["stop"] = 0 if stop is None else stop.data.ptr
+            table["sizes"][0, : len(sizes)] = sizes
+            table["first_blocks"][0, : len(sizes)] = [0, *ends[:-1]]
+            table["count"] = len(sizes)
+            yield first, dtype, (ends[-1],), table
+            first = last

@@ -6,7 +6,7 @@ gradient and memory has its parameter's shape and dtype. The formulas hold for e
 
 from collections.abc import Sequence
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.tensor import Tensor
 
 Tensors = Sequence[Tensor]
@@ -66,6 +66,18 @@ def adam(
     _update("adam", parameters, gradients, memories, learning_rate, betas, eps, weight_decay, step)
 
 
+@ieee
+def find_not_finite(gradients: Tensors, found: Array, step: int) -> None:
+    """Look for a gradient that is not finite; found = (step, number of the last such gradient, counted from 1).
+
+    `found`, two int32 on the gradients' backend, stays as it is if there is none, or if found[0] is not 0: what was
+    found first counts. Nobody waits for a GPU.
+    """
+    kernels = gradients[0].backend.kernels(__package__)
+    kernels.find_not_finite([gradient.array for gradient in gradients], found, step)
+
+
+@ieee
 def _update(name: str, parameters: Tensors, gradients: Tensors, memories: dict[str, Arrays], *settings: object) -> None:
     for what, arrays in {"gradient": gradients, **memories}.items():
         for parameter, array in zip(parameters, arrays, strict=True):

@@ -1,8 +1,15 @@
 """The definition, in NumPy: one tensor after the other, in place."""
 
+import numpy as np
 from numpy.typing import NDArray
 
 Arrays = list[NDArray]
+
+
+def find_not_finite(gradients: Arrays, found: NDArray, step: int) -> None:
+    broken = [number for number, gradient in enumerate(gradients, 1) if not np.isfinite(gradient).all()]
+    if broken and not found[0]:
+        found[:] = step, broken[-1]
 
 
 def descent(parameters: Arrays, gradients: Arrays, learning_rate: float) -> None:

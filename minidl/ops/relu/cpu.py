@@ -26,7 +26,7 @@ def gradient_and_sums(dy: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     rows = dy.size // max(1, channels), channels
     sums = np.zeros((block_count(rows[0]), channels))
     _gradient_and_sums(dy.reshape(rows), y.reshape(rows), dx.reshape(rows), sums)
-    return dx, sums.sum(0).astype(dy.dtype)
+    return dx, sums.sum(0, dtype=np.float64).astype(dy.dtype)
 
 
 @compiled(parallel=True)

@@ -1,10 +1,11 @@
 """The rectified linear unit (Nair and Hinton 2010)."""
 
-from minidl.backend import Array
+from minidl.backend import Array, ieee
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor, record
 
 
+@ieee
 def relu(x: Operand) -> Tensor:
     """max(x, 0); its gradient at 0 is 0. nan stays nan."""
     (x,) = operands("relu", x)
@@ -16,6 +17,7 @@ def relu(x: Operand) -> Tensor:
     return record(y, (x,), backward)
 
 
+@ieee
 def relu_gradient(dy: Operand, y: Array) -> Tensor:
     """dy where y > 0, else 0, whatever dy is there: y is what relu returned. y is not copied: leave it as it is.
 

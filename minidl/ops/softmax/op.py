@@ -2,11 +2,13 @@
 
 import warnings
 
+from minidl.backend import ieee
 from minidl.modes import is_recording
 from minidl.operands import operands
 from minidl.tensor import Operand, Tensor, op_name, record
 
 
+@ieee
 def softmax(x: Operand) -> Tensor:
     """Probabilities from scores (..., classes): y[k] = exp(x[k]) / sum over l of exp(x[l])."""
     (x,) = operands("softmax", x)
@@ -20,6 +22,7 @@ def softmax(x: Operand) -> Tensor:
     return record(x.backend.kernels(__package__).softmax(x.array), (x,), backward)
 
 
+@ieee
 def logsoftmax(x: Operand) -> Tensor:
     """log(softmax(x)) of scores (..., classes), exact where the probability is too small to be told from 0."""
     (x,) = operands("logsoftmax", x)
@@ -38,7 +41,7 @@ def warn_of_second_softmax(op: str, x: Tensor) -> None:
         warnings.warn(
             f"{op} was given the result of {op_name(x)}, but expects scores: softmax is applied twice, which weakens "
             f"every gradient. Remove the softmax, or use crossentropy, which expects probabilities",
-            stacklevel=3,
+            stacklevel=4,  # past @ieee
         )
 
 

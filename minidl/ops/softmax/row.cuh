@@ -10,8 +10,8 @@ __device__ T row_max(const T* scores, int classes) {
 
 // The sum of exp(score - largest), which cannot overflow
 template <typename T>
-__device__ T row_sum(const T* scores, int classes, T largest) {
-    T sum = 0;
+__device__ double row_sum(const T* scores, int classes, T largest) {
+    double sum = 0;
     for (int c = threadIdx.x; c < classes; c += LANES) sum += exp(scores[c] - largest);
     return warp_sum(sum);
 }

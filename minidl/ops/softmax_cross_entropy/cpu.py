@@ -25,5 +25,6 @@ def _forward(scores, targets, losses):
 def _loss(scores, targets, largest, log_total):
     loss = 0.0
     for k in range(scores.size):
-        loss += targets[k] * (log_total - (scores[k] - largest))
+        cost = log_total - (scores[k] - largest)
+        loss += 0.0 if targets[k] == 0 and cost == np.inf else targets[k] * cost  # 0 * log 0 is 0
     return loss

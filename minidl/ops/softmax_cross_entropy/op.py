@@ -1,10 +1,12 @@
 """Softmax and cross-entropy in one, which is both faster and exact for very unlikely classes."""
 
+from minidl.backend import ieee
 from minidl.operands import operands
 from minidl.ops.softmax.op import logsoftmax, softmax, warn_of_second_softmax
 from minidl.tensor import Operand, Tensor, record
 
 
+@ieee
 def softmax_cross_entropy(scores: Operand, targets: Operand) -> Tensor:
     """-sum over k of targets[k] * log(softmax(scores)[k]): scores and targets (n, classes) -> losses (n,).
 

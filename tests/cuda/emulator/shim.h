@@ -119,3 +119,15 @@ template <typename A, typename B>
 std::common_type_t<A, B> min(A a, B b) { return b < a ? b : a; }
 template <typename A, typename B>
 std::common_type_t<A, B> max(A a, B b) { return a < b ? b : a; }
+
+// Only one fiber runs at a time, so that no other one can come between
+NOT_TRACED inline int atomicCAS(int* place, int expected, int value) {
+    const int before = *place;
+    if (before == expected) *place = value;
+    return before;
+}
+NOT_TRACED inline int atomicMax(int* place, int value) {
+    const int before = *place;
+    *place = max(before, value);
+    return before;
+}

@@ -1,4 +1,4 @@
-// A block for each 32 columns of each chunk of rows.
+// One group: a block for each 32 columns of each chunk of rows.
 #include "column_sums.cuh"
 
 template <typename T>

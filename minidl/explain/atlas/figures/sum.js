@@ -1,5 +1,5 @@
 // Sums over everything but the channels, as a bias needs them for its gradient.
-figures.row_sums = (box, data) => {
+figures.sum = (box, data) => {
   const state = { mode: "Sums", x: data.x.map((row) => [...row]), dy: [...data.dy], at: 0 }, rows = data.x.length, channels = data.dy.length;
   const compute = () => ({
     x: state.x, dy: state.dy, y: state.dy.map((_, c) => sum(state.x.map((row) => row[c]))), dx: make(rows, channels, (_, c) => state.dy[c]),
