@@ -15,11 +15,10 @@ PACKAGES = {"minidl": ROOT / "minidl", "minidl.models": ROOT / "models", "minidl
 # Imports point only up this list. A name with a dot at its end stands for a folder.
 READING_ORDER = [
     "minidl.folders", "minidl.whole_numbers", "minidl.backend", "minidl.modes", "minidl.randomness", "minidl.tensor",
-    "minidl.dlpack", "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.numerical_derivative",
-    "minidl.gradient_verdicts", "minidl.captured_tensors", "minidl.moving_leaves", "minidl.gradient_comparison",
-    "minidl.float32_comparison", "minidl.gradient_check", "minidl.gradient_examples", "minidl.layers.", "minidl.losses",
-    "minidl.metrics", "minidl.optimiser_base", "minidl.gradient_rules", "minidl.optimisers", "minidl.schedules",
-    "minidl.training.", "minidl.interchange.", "minidl.models.", "minidl.data.", "minidl.keras.",
+    "minidl.dlpack", "minidl.operands", "minidl.ops.", "minidl.functions", "minidl.gradient_check.",
+    "minidl.gradient_examples", "minidl.layers.", "minidl.losses", "minidl.metrics", "minidl.optimiser_base",
+    "minidl.gradient_rules", "minidl.optimisers", "minidl.schedules", "minidl.training.", "minidl.interchange.",
+    "minidl.models.", "minidl.data.", "minidl.keras.",
     "minidl.", "minidl.explain.", "minidl.displays", "minidl.exercises.", "minidl.commands", "minidl.cli",
 ]  # fmt: skip
 OPS_READING_ORDER = [

@@ -4,7 +4,8 @@ A derivative is how fast the result changes as an input moves. The engine says w
 values a little ahead and a little behind. In float64 both agree to about ten digits, so that a missing factor or term
 cannot hide. Where rounding, or a kink, leaves too few digits, the check says that it cannot tell.
 
-The comparison is in gradient_comparison.py, the slopes that the function shows are in numerical_derivative.py.
+The comparison is in comparison.py, the slopes that the function shows are in numerical_derivative.py, the verdicts in
+judging.py.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ from contextlib import nullcontext
 import numpy as np
 
 from minidl.backend import Array, Backend, default_backend, get_backend, use_backend
-from minidl.captured_tensors import converted, tensors_used_by
-from minidl.float32_comparison import compare_with_float64
-from minidl.gradient_comparison import Comparison
-from minidl.gradient_verdicts import GradientError, UndecidedError
+from minidl.gradient_check.captured_tensors import converted, tensors_used_by
+from minidl.gradient_check.comparison import Comparison
+from minidl.gradient_check.float32 import compare_with_float64
+from minidl.gradient_check.judging import verdicts
+from minidl.gradient_check.verdicts import GradientError, UndecidedError
 from minidl.tensor import Tensor, grad
-
-__all__ = ["GradientError", "UndecidedError", "check_gradients"]
 
 SHOWN = 3  # how many of the numbers that could not be judged an error tells of
 
@@ -107,7 +107,8 @@ class _Check:
         """Why numbers could not be judged."""
         y = _call(self.function, self.name, self.arguments)
         first = self.compare(self.name, self.leaves, lambda: [self.function(*self.arguments)])
-        undecided = first.run(directions)
+        first.run(directions)
+        undecided = verdicts(first)
         if order == 2 and first.base.size:
             # Each output number weighs as much as the others, so that a small one is seen beside a large one
             reach = np.maximum(first.reach, 1e-4 * first.reach.max(initial=0.0)).reshape(y.shape)
@@ -119,7 +120,8 @@ class _Check:
                 return grad(total, list(self.leaves.values()), create_graph=True)
 
             second = self.compare(f"the gradient of {self.name}", {**self.leaves, "dy": dy}, gradients)
-            undecided += second.run(directions)
+            second.run(directions)
+            undecided += verdicts(second)
             self.worst = second.worst
         self.worst = max(self.worst, first.worst)
         return undecided

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minidl.numerical_derivative import Slopes
+from minidl.gradient_check.numerical_derivative import Slopes
 
 
 class GradientError(AssertionError):
@@ -25,7 +25,6 @@ class Number:
     index: tuple[int, ...]
     computed: float
     slopes: Slopes  # of this one number
-    hidden: bool = False
 
     @property
     def numerical(self) -> float:

@@ -30,7 +30,10 @@ NOISE_POINTS = 7
 
 @dataclass
 class Slopes:
-    """One slope per output number, and by how much it may be off: by curvature, by rounding, by a kink."""
+    """One slope per output number, and by how much it may be off: by curvature, by rounding, by a kink.
+
+    `contested`: by how much larger steps, which seem just as certain, contradict it.
+    """
 
     value: Numbers
     curvature: Numbers
@@ -40,6 +43,7 @@ class Slopes:
     right: Numbers
     steepest: Numbers  # the largest one-sided slope that stood out from the noise, at any step
     unchanged: NDArray[np.bool_]  # the outputs that were the very same at every step
+    contested: Numbers
 
     @property
     def uncertainty(self) -> Numbers:
@@ -53,12 +57,15 @@ class Slopes:
         Far from where the slope is asked for, a function may well look straight, with another slope.
         """
         with np.errstate(invalid="ignore"):
-            agree = ~(abs(other.value - self.value) > self.uncertainty)
+            apart = abs(other.value - self.value)
+            agree = ~(apart > self.uncertainty)
+            contested = np.where(~agree & (apart > other.uncertainty), apart, 0.0)
         mine = (self.uncertainty <= other.uncertainty) | ~agree
         names = ("value", "curvature", "rounding", "kink", "left", "right")
         chosen = {name: np.where(mine, getattr(self, name), getattr(other, name)) for name in names}
         steepest = np.maximum(self.steepest, other.steepest)
-        return Slopes(**chosen, steepest=steepest, unchanged=self.unchanged & other.unchanged)
+        contested = np.maximum(contested, np.maximum(self.contested, other.contested))
+        return Slopes(**chosen, steepest=steepest, unchanged=self.unchanged & other.unchanged, contested=contested)
 
 
 def steps_for(size: float, others: Sequence[float]) -> list[list[float]]:
@@ -127,7 +134,10 @@ class _Table:
                     line.append(line[-1] + (line[-1] - above[m - 1]) / factor)
                     error = np.maximum(abs(line[m] - line[m - 1]), abs(line[m] - above[m - 1]))
                     kink = self._kink(k, rounding)
-                    candidates.append(Slopes(line[m], error, rounding, kink, left, right, steepest, unchanged))
+                    contested = np.zeros_like(kink)
+                    candidates.append(
+                        Slopes(line[m], error, rounding, kink, left, right, steepest, unchanged, contested)
+                    )
                 above = line
         found = candidates.pop()
         while candidates:

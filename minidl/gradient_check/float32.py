@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl.backend import Array, Backend, get_backend, use_backend
-from minidl.captured_tensors import converted
-from minidl.gradient_verdicts import GradientError
+from minidl.gradient_check.captured_tensors import converted
+from minidl.gradient_check.verdicts import GradientError
 from minidl.tensor import Tensor, grad
 
 LAST_DIGIT = float(np.finfo(np.float32).eps)
