@@ -14,10 +14,11 @@ from minidl.gradient_check.verdicts import GradientError
 from minidl.tensor import Tensor, grad
 
 LAST_DIGIT = float(np.finfo(np.float32).eps)
-# How far a number may be off by rounding: relative to the largest beside it, and to what it changes by when every
-# input and parameter changes in its last float32 digit
-OF_THE_LARGEST = 32 * LAST_DIGIT
-OF_ITS_CHANGE = 32.0
+# How far a number may be off by rounding: relative to itself, and to what it changes by, in either type, when every
+# number that goes in changes in its last float32 digit
+OF_ITSELF = 16 * LAST_DIGIT
+OF_ITS_CHANGE = 64.0
+NUDGES = (1, -1, 2, -2, 3, -3)
 SUMS = 4  # random sums of the output numbers, whose gradients are compared
 
 Results = dict[str, NDArray[Any]]
@@ -41,20 +42,23 @@ def compare_with_float64(
             arguments = [_like(x, dtype) for x in arguments]
             for x in [*arguments, *parameters.values()]:
                 if nudge and x.dtype.kind == "f":
-                    x.array = x.array * on.asarray(1 + np.sign(nudge) * LAST_DIGIT * random.uniform(-1, 1, x.shape))
-            return _results(function, arguments, parameters, order)
+                    factor = on.asarray(1 + np.sign(nudge) * LAST_DIGIT * random.uniform(-1, 1, x.shape))
+                    x.array = (x.array * factor).astype(dtype)
+            return _results(function, arguments, parameters, order, nudge)
 
-    expected = results("float64", get_backend("reference"), 0)
-    came = results("float32", backend, 0)
-    nudged = [results("float64", get_backend("reference"), nudge) for nudge in (1, -1, 2, -2)]
+    reference = get_backend("reference")
+    expected, came = results("float64", reference, 0), results("float32", backend, 0)
+    expected_nearby = [results("float64", reference, nudge) for nudge in NUDGES]
+    came_nearby = [results("float32", backend, nudge) for nudge in NUDGES]
     for what, exact in expected.items():
         got = came[what]
         if got.dtype != np.float32:
             raise TypeError(f"check_gradients: expected {what} of {name} to be float32, as its inputs are, "
                             f"got {got.dtype}")  # fmt: skip
         with np.errstate(invalid="ignore"):
-            change = np.max([abs(other[what] - exact) for other in nudged], axis=0)
-            allowed = OF_THE_LARGEST * abs(exact).max(initial=0) + OF_ITS_CHANGE * change
+            change = np.max([abs(nearby[what] - exact) for nearby in expected_nearby], axis=0)
+            change = change + np.max([abs(nearby[what] - got) for nearby in came_nearby], axis=0)
+            allowed = OF_ITSELF * abs(exact) + OF_ITS_CHANGE * change
             excess = abs(got - exact) - allowed
         excess = np.where(np.isnan(excess), np.inf, excess)
         if excess.max(initial=-1.0) > 0:
@@ -69,24 +73,30 @@ def _like(x: Tensor, dtype: str) -> Tensor:
 
 
 def _results(
-    function: Callable[..., Tensor], arguments: list[Tensor], parameters: Mapping[str, Tensor], order: int
+    function: Callable[..., Tensor], arguments: list[Tensor], parameters: Mapping[str, Tensor], order: int, nudge: int
 ) -> Results:
     """The output, and the gradients of some random sums of it; with order 2 also the gradients of sums of those."""
     leaves = {f"input {k}": x for k, x in enumerate(arguments) if x.requires_grad}
     leaves.update({f"parameter {name}": x for name, x in parameters.items() if x.requires_grad})
-    random = np.random.default_rng(0)
+    random, rounding = np.random.default_rng(0), np.random.default_rng(100 + abs(nudge))
+
+    def random_like(x: Tensor) -> Tensor:
+        numbers = random.standard_normal(x.shape).astype(np.float32)  # the same ones in either type
+        nudged = numbers * (1 + np.sign(nudge) * LAST_DIGIT * rounding.uniform(-1, 1, x.shape))
+        return Tensor(nudged.astype(x.dtype), x.backend)
+
     y = function(*arguments)
     found = {"the output": y.numpy().copy()}
     for number in range(SUMS):
         y = function(*arguments)
-        total = (y * _random_like(y, random)).sum()
+        total = (y * random_like(y)).sum()
         if not total.requires_grad:
             break
         first = grad(total, list(leaves.values()), create_graph=order == 2)
         for leaf, dx in zip(leaves, first, strict=True):
             found[f"gradient {number} with respect to {leaf}"] = dx.numpy().copy()
         if order == 2:
-            parts = [(dx * _random_like(dx, random)).sum() for dx in first]
+            parts = [(dx * random_like(dx)).sum() for dx in first]
             total = parts[0]
             for part in parts[1:]:
                 total = total + part
@@ -94,8 +104,3 @@ def _results(
                 for leaf, dx in zip(leaves, grad(total, list(leaves.values())), strict=True):
                     found[f"gradient {number} of the gradient with respect to {leaf}"] = dx.numpy().copy()
     return found
-
-
-def _random_like(x: Tensor, random: np.random.Generator) -> Tensor:
-    numbers = random.standard_normal(x.shape).astype(np.float32)  # the same ones in either type
-    return Tensor(numbers.astype(x.dtype), x.backend)
