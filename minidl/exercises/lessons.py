@@ -107,8 +107,8 @@ LESSONS = {
             Kernel("gradient", "batch_norm", "compute dx, dscale, dshift; deviation is sqrt(variance + eps)",
                    ["dx", "dscale", "dshift"]),
         ),
-        _lesson("dropout", Kernel("apply", "dropout", "compute y; number i is 0 where, in uint32, "
-                                  "_mix(i ^ _start(key)) < rate * 2**32", ["y"])),
+        _lesson("dropout", Kernel("apply", "dropout", "compute y; number i is 0 where "
+                                  "_hashes(x.size, key)[i] < np.uint32(rate * 2**32)", ["y"])),
         _lesson("softmax_cross_entropy", Kernel("forward", "softmax_cross_entropy", "compute losses (n,)", ["losses"])),
         _lesson("momentum", Kernel("momentum", "momentum", "change velocities and parameters in place", []),
                 op="optimiser_steps"),

@@ -45,7 +45,7 @@ class Comparison:
         """Compare; `worst` is then the largest error of the numbers that agree, and `open` are the others."""
         self.here = {leaf: x.array for leaf, x in self.leaves.items()}
         self.sizes = {leaf: _sizes(x.numpy()) for leaf, x in self.leaves.items()}
-        self.base = self._flat()
+        self.base = self.flat()
         if not self.base.size or not any(x.size for x in self.leaves.values()):
             return
         self._measure_noise()
@@ -175,12 +175,12 @@ class Comparison:
             constant = found.unchanged & (computed == 0) & (found.rounding <= self.tolerance)
         return np.asarray(((self.errors(computed, found) <= self.tolerance) & clear) | constant)
 
-    def _flat(self) -> Numbers:
+    def flat(self) -> Numbers:
         return np.concatenate([y.numpy().ravel() for y in self.outputs()])
 
     def _flat_at(self, move: Direction, step: float) -> Numbers:
         with np.errstate(all="ignore"), self.moved(move, step):
-            return self._flat()
+            return self.flat()
 
     def moved(self, move: Direction, step: float) -> Moved:
         return Moved(self.leaves, {leaf: step * part for leaf, part in move.items()})

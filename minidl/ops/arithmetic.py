@@ -80,6 +80,11 @@ def power(x: Operand, exponent: Operand) -> Tensor:
     """
     if isinstance(exponent, numbers.Real):
         return _power_of_number(x, float(exponent))
+    return _power_of_tensors(x, exponent)
+
+
+@ieee
+def _power_of_tensors(x: Operand, exponent: Operand) -> Tensor:
     x, exponent = broadcast_operands("power", x, exponent)
 
     def backward(dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -88,7 +93,7 @@ def power(x: Operand, exponent: Operand) -> Tensor:
             sum_to(dy * x**exponent * _log_of_base(x, exponent), exponent.shape) if exponent.requires_grad else None,
         )
 
-    return record(x.array**exponent.array, (x, exponent), backward)
+    return record(x.array**exponent.array, (x, exponent), backward, name="power")
 
 
 def _slope_of_power(x: Tensor, exponent: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def test_options_become_settings():
 def test_the_cases_of_all_subjects():
     found = tasks(settings("--threads", "2"))
     counts = {name: sum(task[0] == name for task in found) for name in dict.fromkeys(task[0] for task in found)}
-    assert counts == {"step": 6 + 2, "inference": 4, "fit": 1, "layers": 18, "ops": 18, "startup": 2, "memory": 6}
+    assert counts == {"step": 6 + 2, "inference": 4, "fit": 1, "layers": 18, "ops": 22, "startup": 2, "memory": 6}
     assert len(tasks(settings("threads", "--threads", "1,2"))) == 4
 
 

@@ -76,7 +76,8 @@ def test_it_can_be_put_into_the_engine_and_says_what_is_to_do(name, tmp_path):
 
 def test_optimisers_beside_the_one_to_be_written_are_imported():
     text = skeleton(LESSONS["momentum"], "momentum.py")
-    assert "from minidl.ops.optimiser_steps.reference import adam, descent, nesterov, rmsprop" in text
+    others = "adam, descent, find_not_finite, nesterov, rmsprop"
+    assert f"from minidl.ops.optimiser_steps.reference import {others}" in text
     assert list(functions(text)) == ["momentum"]
 
 

@@ -108,7 +108,9 @@ ROWS = {
     "tanh": (4, F.tanh, LONG),
     "transpose": (1, F.transpose, COLUMN),
     "var": [(4, lambda x: F.var(x, 0), FAR), (4, lambda x: F.var(x, (0, 1, 2)), IMAGES)],
+    "weighted": (2, F.weighted, COLUMN, some(3)),
     "where": (2, lambda x, y: F.where(COLUMN > 0.5, x, y), COLUMN, some(3)),
+    "xlogy": (4, F.xlogy, COLUMN, some(3)),
 }  # fmt: skip
 ALL = [(name, row) for name, rows in ROWS.items() for row in (rows if isinstance(rows, list) else [rows])]
 

@@ -16,7 +16,7 @@ def set_random_seed(seed: int) -> None:
     """
     if not is_whole_number(seed) or not 0 <= seed < 2**32:
         raise ValueError(f"set_random_seed: expected a whole number from 0 to 2**32 - 1, got {seed!r}")
-    random.seed(seed)
+    random.seed(int(seed))
     np.random.seed(seed)
     minidl.randomness.seed(seed)
     restart_steps()

@@ -7,17 +7,17 @@ BLOCK = 2**32  # as many places as 32 bits can tell apart; each block that follo
 
 
 def apply(x: NDArray, rate: float, key: tuple[int, int, int]) -> NDArray:
-    flat = x.reshape(-1)
-    y = np.empty_like(flat)
-    for block, first in enumerate(range(0, x.size, BLOCK)):
-        part = slice(first, first + BLOCK)
-        y[part] = _apply(flat[part], rate, (*key, block) if block else key)
-    return y.reshape(x.shape)
+    dropped = _hashes(x.size, key) < np.uint32(rate * 2**32)
+    return np.where(dropped.reshape(x.shape), x.dtype.type(0), x / x.dtype.type(1 - rate))
 
 
-def _apply(x: NDArray, rate: float, key: tuple[int, ...]) -> NDArray:
-    dropped = _mix(np.arange(x.size, dtype=np.uint32) ^ _start(key)) < np.uint32(rate * 2**32)
-    return np.where(dropped, x.dtype.type(0), x / x.dtype.type(1 - rate))
+def _hashes(count: int, key: tuple[int, int, int]) -> NDArray:
+    """A random number of 32 bits for each place."""
+    hashes = np.empty(count, np.uint32)
+    for block, first in enumerate(range(0, count, BLOCK)):
+        places = np.arange(min(BLOCK, count - first), dtype=np.uint32)
+        hashes[first : first + BLOCK] = _mix(places ^ _start((*key, block) if block else key))
+    return hashes
 
 
 def _start(key: tuple[int, ...]) -> NDArray:
