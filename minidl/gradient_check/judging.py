@@ -84,13 +84,19 @@ class _Judge:
             return None
         if numerical == 0 and abs(computed) * min(1.0, self._size(number)) <= 1e-14 * self._largest():
             return self._reason(number, off)  # too small to be seen by what is computed on the way
-        if apart > tolerance * scale + 4 * (total + float(found.contested)):
+        if apart > tolerance * scale + 4 * total and not self._fits_larger_steps(number):
             return "wrong"
         if close and total <= UNSURE * tolerance * scale:
             error = apart / (scale + total / tolerance) if apart else 0.0
             self.compared.worst = max(self.compared.worst, error)
             return None
         return self._reason(number, off)
+
+    def _fits_larger_steps(self, number: Number) -> bool:
+        """Whether larger steps, which seem certain, too, contradict the numerical slope and not the computed one."""
+        margin = 0.1 * abs(number.computed - number.numerical)
+        found = number.slopes
+        return bool(found.lowest - margin <= number.computed <= found.highest + margin)
 
     def _size(self, number: Number) -> float:
         return 1.0 if number.leaf is None else float(self.compared.sizes[number.leaf][number.index])
@@ -124,10 +130,10 @@ class _Judge:
             return (f"{place} is at a kink or tie, or too sensitive: the computed gradient, {number.computed:.6g}, "
                     f"moves by {off:.2g} when inputs move in their last digit ({slopes_seen}); move the inputs "
                     f"away from it")  # fmt: skip
-        if found.contested > found.uncertainty:
-            return (f"{place}: the numerical slope at small steps, {number.numerical:.6g}, and the one at larger steps "
-                    f"differ by {float(found.contested):.2g} (computed {number.computed:.6g}): on the way, values are "
-                    f"rounded in steps, or the function bends too much; shift or scale what is computed")  # fmt: skip
+        if self._fits_larger_steps(number):
+            return (f"{place}: the slope at larger steps, {float(found.lowest):.6g}, is close to the computed "
+                    f"{number.computed:.6g}, the one at small steps, {number.numerical:.6g}, is not: on the way, "
+                    f"values are rounded in steps, or the function bends; shift or scale what is computed")  # fmt: skip
         output, noise = self._output_size(number), self.compared.noise[number.output]
         if found.rounding >= found.curvature:
             return (f"{place} is lost in rounding: the output is of size {output:.2g}, rounded by about "

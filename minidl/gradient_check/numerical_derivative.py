@@ -30,10 +30,7 @@ NOISE_POINTS = 7
 
 @dataclass
 class Slopes:
-    """One slope per output number, and by how much it may be off: by curvature, by rounding, by a kink.
-
-    `contested`: by how much larger steps, which seem just as certain, contradict it.
-    """
+    """One slope per output number, and by how much it may be off: by curvature, by rounding, by a kink."""
 
     value: Numbers
     curvature: Numbers
@@ -43,7 +40,8 @@ class Slopes:
     right: Numbers
     steepest: Numbers  # the largest one-sided slope that stood out from the noise, at any step
     unchanged: NDArray[np.bool_]  # the outputs that were the very same at every step
-    contested: Numbers
+    lowest: Numbers  # of the slopes at larger steps that seem just as certain and contradict it; nan if there is none
+    highest: Numbers
 
     @property
     def uncertainty(self) -> Numbers:
@@ -59,13 +57,15 @@ class Slopes:
         with np.errstate(invalid="ignore"):
             apart = abs(other.value - self.value)
             agree = ~(apart > self.uncertainty)
-            contested = np.where(~agree & (apart > other.uncertainty), apart, 0.0)
+            rival = np.where(~agree & (apart > other.uncertainty), other.value, np.nan)
         mine = (self.uncertainty <= other.uncertainty) | ~agree
         names = ("value", "curvature", "rounding", "kink", "left", "right")
         chosen = {name: np.where(mine, getattr(self, name), getattr(other, name)) for name in names}
         steepest = np.maximum(self.steepest, other.steepest)
-        contested = np.maximum(contested, np.maximum(self.contested, other.contested))
-        return Slopes(**chosen, steepest=steepest, unchanged=self.unchanged & other.unchanged, contested=contested)
+        unchanged = self.unchanged & other.unchanged
+        lowest = np.fmin(rival, np.fmin(self.lowest, other.lowest))
+        highest = np.fmax(rival, np.fmax(self.highest, other.highest))
+        return Slopes(**chosen, steepest=steepest, unchanged=unchanged, lowest=lowest, highest=highest)
 
 
 def steps_for(size: float, others: Sequence[float]) -> list[list[float]]:
@@ -134,9 +134,9 @@ class _Table:
                     line.append(line[-1] + (line[-1] - above[m - 1]) / factor)
                     error = np.maximum(abs(line[m] - line[m - 1]), abs(line[m] - above[m - 1]))
                     kink = self._kink(k, rounding)
-                    contested = np.zeros_like(kink)
+                    none = np.full_like(kink, np.nan)
                     candidates.append(
-                        Slopes(line[m], error, rounding, kink, left, right, steepest, unchanged, contested)
+                        Slopes(line[m], error, rounding, kink, left, right, steepest, unchanged, none, none)
                     )
                 above = line
         found = candidates.pop()
