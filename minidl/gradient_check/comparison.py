@@ -21,6 +21,7 @@ from minidl.gradient_check.numerical_derivative import (
 from minidl.gradient_check.verdicts import GradientError, Number
 from minidl.tensor import Tensor, grad
 
+EPS = float(np.finfo(np.float64).eps)
 GROUPS = 256  # so many output numbers are checked one by one; of more, so many random sums of numbers of like size
 GROUPS_OF_DIRECTIONS = 8
 UNSURE = 100.0  # a slope that is unsure by more than so many tolerances is not judged
@@ -51,7 +52,9 @@ class Comparison:
         self._measure_noise()
         self.groups = Groups(self.reach, GROUPS if directions is None else GROUPS_OF_DIRECTIONS, self.random)
         self.noise = self.groups.noise_of(self.output_noise)
+        self.output_sizes = self.groups.sums(abs(self.base), absolute=True)
         self.computed = self.jacobian()
+        self.largest_effect = max(abs(rows * self.sizes[leaf]).max(initial=0) for leaf, rows in self.computed.items())
         if not all(self._repeats(group) for group in (-1, 0)):  # the last one is then the very next one
             raise GradientError(f"{self.name} is not deterministic: two runs of its backward gave different gradients")
         if directions is None:
@@ -75,7 +78,7 @@ class Comparison:
         move = {leaf: self.random.uniform(0.5, 1, size.shape) * self.random.choice([-1, 1], size.shape) * size
                 for leaf, size in self.sizes.items()}  # fmt: skip
         near, values = ([self._flat_at(move, step * k) for k in range(1, NOISE_POINTS + 1)] for step in NOISE_STEPS)
-        self.output_noise = np.maximum(measured_noise(near, values), np.finfo(np.float64).eps * abs(self.base))
+        self.output_noise = np.maximum(measured_noise(near, values), EPS * abs(self.base))
         with np.errstate(all="ignore"):
             reach = abs(values[-1] - values[0])
         self.reach = np.where(np.isfinite(reach), reach, 0.0)
@@ -125,7 +128,7 @@ class Comparison:
         computed = self._column(leaf, index) if leaf else self.slope_along(move)
         found, right = self.numerical(computed, leaf, index, move)
         errors = self.errors(computed, found)
-        self.worst = max(self.worst, float(errors[right].max(initial=0.0)))
+        self.worst = max(self.worst, float(errors[self._is_right(computed, found)].max(initial=0.0)))
         for group in np.flatnonzero(~right):
             self.open.append(Number(where, int(group), leaf, index, float(computed[group]), _one(found, int(group))))
 
@@ -133,20 +136,32 @@ class Comparison:
         self, computed: Numbers, leaf: str | None, index: tuple[int, ...], move: Direction
     ) -> tuple[Slopes, NDArray[np.bool_]]:
         """Slopes along a move, from as many steps as it takes, and which of the computed ones they show to be right."""
-        found = right = None
-        steps = self._steps(leaf, index)
-        for found in slopes(lambda step: self._change(leaf, index, move, step), self.noise, steps):
-            right = self._is_right(computed, found)
+        found = None
+        right = np.zeros(self.groups.count, bool)
+        size, steps = self.size(leaf, index), self._steps(leaf, index)
+        for found in slopes(lambda step: self._change(leaf, index, move, step), self.noise, steps, right):
+            right[:] = self._is_right(computed, found) | self.is_zero(computed, found, size)
             if right.all():
                 break
         assert found is not None
-        assert right is not None
         waits = ~right & found.unchanged & (computed == 0)
         if waits.any():  # it looks constant, but so does 1e17 + x: look from afar
             far = 2.0**20 * max(max(ladder_) for ladder_ in steps)
             ahead, behind = (self._change(leaf, index, move, step)[1] for step in (far, -far))
             right |= waits & (ahead == 0) & (behind == 0)
         return found, right
+
+    def size(self, leaf: str | None, index: tuple[int, ...]) -> float:
+        """How large the number is that moves; 1 along a direction, where each moves by its size."""
+        return 1.0 if leaf is None else float(self.sizes[leaf][index])
+
+    def is_zero(self, computed: Numbers, found: Slopes, size: float, off: float = 0.0) -> NDArray[np.bool_]:
+        """Where both slopes are 0 but for rounding, beside what else is computed; `off` is that of the computed one."""
+        steepest = self.largest_effect / size
+        natural = np.maximum(self.output_sizes / size, steepest)
+        small = abs(computed) <= max(4 * off, 16 * EPS * steepest)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(small & (abs(found.value) + found.uncertainty + off <= 1e-3 * self.tolerance * natural))
 
     def _steps(self, leaf: str | None, index: tuple[int, ...]) -> list[list[float]]:
         if self.nudge is not None:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.gradient_check.comparison import UNSURE, Comparison
+from minidl.gradient_check.comparison import EPS, UNSURE, Comparison
 from minidl.gradient_check.moving_leaves import Numbers
 from minidl.gradient_check.verdicts import GradientError, Number
-
-EPS = float(np.finfo(np.float64).eps)
 
 
 def verdicts(compared: Comparison) -> list[str]:
@@ -80,7 +78,7 @@ class _Judge:
         total = unsure + 64 * off + 9 * float(found.kink)  # beside a kink, sums of one-sided slopes may lie anywhere
         close = apart <= tolerance * scale + total
         level = abs(computed) <= 4 * off and total <= UNSURE * tolerance * found.steepest  # as x ** 2 at 0
-        if close and (self._is_noise(number, off) or (level and not found.kink)):
+        if close and (self._is_zero(number, off) or (level and not found.kink)):
             return None
         if numerical == 0 and abs(computed) * min(1.0, self._size(number)) <= 1e-14 * self._largest():
             return self._reason(number, off)  # too small to be seen by what is computed on the way
@@ -98,27 +96,18 @@ class _Judge:
         found = number.slopes
         return bool(found.lowest - margin <= number.computed <= found.highest + margin)
 
+    def _is_zero(self, number: Number, off: float) -> bool:
+        return bool(
+            self.compared.is_zero(np.asarray(number.computed), number.slopes, self._size(number), off)[number.output]
+        )
+
     def _size(self, number: Number) -> float:
-        return 1.0 if number.leaf is None else float(self.compared.sizes[number.leaf][number.index])
+        return self.compared.size(number.leaf, number.index)
 
     def _largest(self) -> float:
         """The largest number among inputs and outputs."""
         inputs = [x.numpy() for x in self.compared.leaves.values()]
         return max(float(abs(x).max(initial=0)) for x in [self.compared.base, *inputs])
-
-    def _is_noise(self, number: Number, off: float) -> bool:
-        """Whether both values are 0 but for rounding, beside what else is computed."""
-        sizes, size = self.compared.sizes, self._size(number)
-        effects = [abs(rows * sizes[leaf]).max(initial=0) for leaf, rows in self.compared.computed.items()]
-        steepest = float(max(effects)) / size
-        if abs(number.computed) > max(4 * off, 16 * EPS * steepest):
-            return False
-        natural = max(self._output_size(number) / size, steepest)
-        seen = abs(number.numerical) + float(number.slopes.uncertainty) + off
-        return seen <= 1e-3 * self.compared.tolerance * natural
-
-    def _output_size(self, number: Number) -> float:
-        return float(self.compared.groups.sums(abs(self.compared.base), absolute=True)[number.output])
 
     def _reason(self, number: Number, off: float) -> str:
         found, place = number.slopes, self._place(number)
@@ -134,7 +123,7 @@ class _Judge:
             return (f"{place}: the slope at larger steps, {float(found.lowest):.6g}, is close to the computed "
                     f"{number.computed:.6g}, the one at small steps, {number.numerical:.6g}, is not: on the way, "
                     f"values are rounded in steps, or the function bends; shift or scale what is computed")  # fmt: skip
-        output, noise = self._output_size(number), self.compared.noise[number.output]
+        output, noise = self.compared.output_sizes[number.output], self.compared.noise[number.output]
         if found.rounding >= found.curvature:
             return (f"{place} is lost in rounding: the output is of size {output:.2g}, rounded by about "
                     f"{noise:.1g}, so that its slope is known to {found.rounding:.1g} only, beside "

@@ -90,14 +90,21 @@ def ladder(first: float, smaller: int, larger: int) -> list[float]:
     return [first, first / RATIO, *mixed, *rest]
 
 
-def slopes(change: Change, noise: Numbers, ladders: Sequence[Sequence[float]]) -> Iterator[Slopes]:
-    """Estimates from more and more steps, each at least as certain as the one before; stop when one is good enough."""
+def slopes(
+    change: Change, noise: Numbers, ladders: Sequence[Sequence[float]], done: NDArray[np.bool_]
+) -> Iterator[Slopes]:
+    """Estimates from more and more steps, each at least as certain as the one before; stop when one is good enough.
+
+    Smaller steps are left out where the changes of all outputs that are not `done` by now drown in rounding.
+    """
     finished: Slopes | None = None
     for steps in ladders:
         table, best = _Table(noise), None
-        for count, step in enumerate(steps):
+        for step in steps:
+            if len(table.rows) > 1 and step < table.rows[-1][0] and table.drowned[~done].all():
+                continue
             table.add(change(step), change(-step))
-            if count:
+            if len(table.rows) > 1:
                 best = table.best() if finished is None else finished.or_from_larger_steps(table.best())
                 yield best
         finished = best
@@ -116,6 +123,12 @@ class _Table:
             left, right = behind[1] / behind[0], ahead[1] / ahead[0]
         self.rows.append(((ahead[0] - behind[0]) / 2, left, right))
         self.rows.sort(key=lambda row: -row[0])
+
+    @property
+    def drowned(self) -> NDArray[np.bool_]:
+        """Where the changes at the smallest step are no larger than rounding."""
+        step, left, right = self.rows[-1]
+        return np.asarray(np.maximum(abs(left), abs(right)) <= ROUNDINGS * self.noise / step)
 
     def best(self) -> Slopes:
         """The entry of the table that is least uncertain, for each output number."""
