@@ -57,6 +57,7 @@ class Comparison:
         self.largest_effect = max(abs(rows * self.sizes[leaf]).max(initial=0) for leaf, rows in self.computed.items())
         if not all(self._repeats(group) for group in (-1, 0)):  # the last one is then the very next one
             raise GradientError(f"{self.name} is not deterministic: two runs of its backward gave different gradients")
+        self._check_linear()
         if directions is None:
             for leaf, index, move in self._single_moves():
                 self._compare(f"{leaf}, index {index}", leaf, index, move)
@@ -72,6 +73,21 @@ class Comparison:
         """Whether backward gives the same bits again."""
         again = self.gradients(group % self.groups.count)
         return all(np.array_equal(again[leaf], rows[group], equal_nan=True) for leaf, rows in self.computed.items())
+
+    def _check_linear(self) -> None:
+        """GradientError unless backward, given a sum of groups, gives that sum of gradients, as by definition."""
+        factors = self.random.uniform(2, 8, self.groups.count) * self.random.choice([-1, 1], self.groups.count)
+        rounding = 1e4 * EPS * self.output_sizes.max()
+        for signed in (factors, -factors):
+            found = self._gradients_of(signed)
+            for leaf, rows in self.computed.items():
+                with np.errstate(all="ignore"):
+                    terms = rows * signed.reshape(-1, *[1] * (rows.ndim - 1))
+                    apart = abs(found[leaf] - terms.sum(0)) - self.tolerance * abs(terms).sum(0)
+                    seen = apart * self.sizes[leaf] > self.tolerance * self.largest_effect + rounding
+                if (seen & np.isfinite(terms.sum(0))).any():
+                    raise GradientError(f"{self.name} is wrong with respect to {leaf}: its backward is not linear in "
+                                        f"dy, the gradient that comes in")  # fmt: skip
 
     def _measure_noise(self) -> None:
         """Move everything a very little, several times: how noisy outputs are, and how far they move."""
@@ -89,17 +105,21 @@ class Comparison:
         return {leaf: np.stack([row[leaf] for row in rows]) for leaf in self.leaves}
 
     def gradients(self, group: int) -> dict[str, Numbers]:
-        """What the engine says. Zeros where there is no history, as for a constant."""
-        with np.errstate(all="ignore"):
-            return self._gradients_of(self.outputs(), group)
+        """What the engine says of one group."""
+        return self._gradients_of(np.eye(1, self.groups.count, group)[0])
 
-    def _gradients_of(self, outputs: Sequence[Tensor], group: int) -> dict[str, Numbers]:
+    def _gradients_of(self, factors: Numbers) -> dict[str, Numbers]:
+        """What it says of all groups, each multiplied by a factor. Zeros without a history, as of a constant."""
+        with np.errstate(all="ignore"):
+            return self._backward(self.outputs(), self.groups.weights(factors))
+
+    def _backward(self, outputs: Sequence[Tensor], weights: Numbers) -> dict[str, Numbers]:
         total, start = None, 0
         for y in outputs:
-            weights = self.groups.weights(group, start, y.size)
+            dy = weights[start : start + y.size].reshape(y.shape)
             start += y.size
-            if y.requires_grad and weights.any():
-                part = (y * Tensor(weights.reshape(y.shape), y.backend)).sum()
+            if y.requires_grad and dy.any():
+                part = (y * Tensor(dy, y.backend)).sum()
                 total = part if total is None else total + part
         if total is None:
             return {leaf: np.zeros(x.shape) for leaf, x in self.leaves.items()}

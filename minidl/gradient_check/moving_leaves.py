@@ -62,9 +62,8 @@ class Groups:
             np.add.reduceat(((noise * self.factors) ** 2)[self.order], self.starts)
         )  # fmt: skip
 
-    def weights(self, group: int, start: int, size: int) -> Numbers:
-        """By what the outputs from `start` on are multiplied before they are summed."""
-        weights = np.zeros(self.size)
-        members = self.members(group)
-        weights[members] = self.factors[members]
-        return weights[start : start + size]
+    def weights(self, factors: Numbers) -> Numbers:
+        """By what each output number is multiplied before all are summed up, to give each group its factor."""
+        weights = np.empty(self.size)
+        weights[self.order] = np.repeat(factors, np.diff([*self.starts, self.size]))
+        return weights * self.factors
