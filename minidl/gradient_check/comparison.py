@@ -22,6 +22,7 @@ from minidl.gradient_check.verdicts import GradientError, Number
 from minidl.tensor import Tensor, grad
 
 EPS = float(np.finfo(np.float64).eps)
+ZERO = 256 * EPS  # what is seen to be 0 so far, relative to other numbers, needs no more steps
 GROUPS = 256  # so many output numbers are checked one by one; of more, so many random sums of numbers of like size
 GROUPS_OF_DIRECTIONS = 8
 UNSURE = 100.0  # a slope that is unsure by more than so many tolerances is not judged
@@ -160,7 +161,7 @@ class Comparison:
         right = np.zeros(self.groups.count, bool)
         size, steps = self.size(leaf, index), self._steps(leaf, index)
         for found in slopes(lambda step: self._change(leaf, index, move, step), self.noise, steps, right):
-            right[:] = self._is_right(computed, found) | self.is_zero(computed, found, size)
+            right[:] = self._is_right(computed, found) | self.is_zero(computed, found, size, ZERO)
             if right.all():
                 break
         assert found is not None
@@ -175,13 +176,19 @@ class Comparison:
         """How large the number is that moves; 1 along a direction, where each moves by its size."""
         return 1.0 if leaf is None else float(self.sizes[leaf][index])
 
-    def is_zero(self, computed: Numbers, found: Slopes, size: float, off: float = 0.0) -> NDArray[np.bool_]:
-        """Where both slopes are 0 but for rounding, beside what else is computed; `off` is that of the computed one."""
+    def is_zero(
+        self, computed: Numbers, found: Slopes, size: float, limit: float, off: float = 0.0
+    ) -> NDArray[np.bool_]:
+        """Where both slopes are 0 as far as can be seen, and that is to `limit`, relative to what else is computed.
+
+        `off` is the rounding of the computed one.
+        """
         steepest = self.largest_effect / size
         natural = np.maximum(self.output_sizes / size, steepest)
         small = abs(computed) <= max(4 * off, 16 * EPS * steepest)
         with np.errstate(invalid="ignore"):
-            return np.asarray(small & (abs(found.value) + found.uncertainty + off <= 1e-3 * self.tolerance * natural))
+            near = abs(found.value) <= found.uncertainty + off
+            return np.asarray(small & near & (found.uncertainty + off <= limit * natural))
 
     def _steps(self, leaf: str | None, index: tuple[int, ...]) -> list[list[float]]:
         if self.nudge is not None:

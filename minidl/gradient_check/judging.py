@@ -97,9 +97,9 @@ class _Judge:
         return bool(found.lowest - margin <= number.computed <= found.highest + margin)
 
     def _is_zero(self, number: Number, off: float) -> bool:
-        return bool(
-            self.compared.is_zero(np.asarray(number.computed), number.slopes, self._size(number), off)[number.output]
-        )
+        limit, size = 1e-3 * self.compared.tolerance, self._size(number)
+        zero = self.compared.is_zero(np.asarray(number.computed), number.slopes, size, limit, off)
+        return bool(zero[number.output])
 
     def _size(self, number: Number) -> float:
         return self.compared.size(number.leaf, number.index)
