@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,8 @@ def test_the_lock_of_a_killed_owner_is_free_and_what_it_left_is_removed(tmp_path
     (folder / ".checkpoint.safetensors.mine").write_text("of the user's")
     done = len(RunFolder(folder).load_history())
     said_by(capsys, "train", "--resume", "run", "--epochs", str(done + 2))
-    assert {path.name for path in folder.iterdir()} == {*names, ".checkpoint.safetensors.mine"}
+    drawn = {"curves.png"} if find_spec("matplotlib") else set()
+    assert {path.name for path in folder.iterdir()} - drawn == {*names, ".checkpoint.safetensors.mine"} - drawn
 
 
 def test_one_process_cannot_own_a_folder_twice(tmp_path):
@@ -214,6 +216,8 @@ def test_a_folder_that_cannot_be_written(finished_run, request):
         folder.chmod(0o555)
     if any(not parent.stat().st_mode & 0o001 for parent in folder.parents):
         pytest.skip("the temporary folder is for its user alone")
+    if subprocess.run([*other, sys.executable, "-c", "import minidl"], capture_output=True, cwd="/").returncode:
+        pytest.skip("minidl is for its user alone")
     result = subprocess.run([*other, sys.executable, "-c", code, folder], capture_output=True, text=True, cwd="/")
     assert result.stderr.splitlines()[-1].startswith(
         f"PermissionError: {folder}: cannot be written, so nothing can be trained there"
