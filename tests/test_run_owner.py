@@ -118,6 +118,7 @@ def test_the_lock_of_a_killed_owner_is_free_and_what_it_left_is_removed(tmp_path
     names = ("checkpoint.safetensors", "curves.png", "signals.json", "history.csv", "config.json")
     for name in names:
         (folder / f".{name}.{writer.pid}").write_text("half")
+    (folder / ".tmpbfNe7p").write_text("half")  # as safetensors calls it
     (folder / ".checkpoint.safetensors.mine").write_text("of the user's")
     done = len(RunFolder(folder).load_history())
     said_by(capsys, "train", "--resume", "run", "--epochs", str(done + 2))

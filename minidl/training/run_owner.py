@@ -75,8 +75,12 @@ def owner_of(folder: Path) -> str:
 
 
 def remove_leftovers(folder: Path, names: tuple[str, ...]) -> None:
-    """Remove what processes that were killed have left half written of these files. For the owner alone."""
-    unfinished = re.compile(rf"\.({'|'.join(map(re.escape, names))}|{re.escape(OWNER)})\.\d+")
+    """Remove what processes that were killed have left half written of these files. For the owner alone.
+
+    safetensors writes under a name of its own making, .tmp and six letters, before it gives a file the name it is told.
+    """
+    ours = "|".join(map(re.escape, (*names, OWNER)))
+    unfinished = re.compile(rf"\.({ours})\.\d+|\.tmp[0-9A-Za-z]{{6}}")
     for path in folder.iterdir():
         if unfinished.fullmatch(path.name):
             path.unlink(missing_ok=True)
