@@ -23,7 +23,7 @@ import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -187,6 +187,11 @@ class _Limited:
         self._check(self._stream.tell() + size)
         return self._stream.read(size)
 
+    def finish(self) -> None:
+        """Read what is left: at the end of a .gz there is the checksum of all of it."""
+        while self._stream.read(CHUNK_BYTES):
+            self._check(self._stream.tell())
+
     def _check(self, end: int) -> None:
         if end > self._most:
             raise tarfile.TarError(f"it unpacks to more than the {self._most:,} bytes that were expected")
@@ -205,10 +210,11 @@ def unpack(archive: Path, folder: Path, members: Sequence[str], size: int) -> No
     unfinished.mkdir()
     try:
         with gzip.open(archive, "rb") as stream:
-            limited: Any = _Limited(stream, len(members) * size + BESIDE_MEMBERS)
-            with tarfile.open(fileobj=limited, mode="r:") as tar:
+            limited = _Limited(stream, len(members) * size + BESIDE_MEMBERS)
+            with tarfile.open(fileobj=cast(BinaryIO, limited), mode="r:") as tar:
                 for name in members:
                     _extract(tar, name, size, unfinished / Path(name).name)
+            limited.finish()
         os.replace(unfinished, folder)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError, ValueError) as error:
         raise ValueError(f"{archive}: cannot be unpacked: {error}. Remove it and try again.") from error

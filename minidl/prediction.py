@@ -78,6 +78,8 @@ def read_picture(path: str) -> Picture:
             formats = [name for name in FORMATS if name in Image.OPEN]
             with Image.open(path, formats=formats) as image:  # which reads the header alone
                 _check_header(image.size, image.mode)
+                image.verify()  # the checksums of a PNG; other formats have none
+            with Image.open(path, formats=formats) as image:
                 ImageOps.exif_transpose(image, in_place=True)  # as cameras mark it
                 square = _middle(image)
             if square.has_transparency_data:  # its colours may be anything where nothing is to be seen

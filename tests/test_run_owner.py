@@ -73,6 +73,7 @@ def read_beside(tmp_path, writer, capsys, seconds):
     while time.monotonic() < end or not rounds:
         before = RunFolder(tmp_path / "run").load_config()
         said_by(capsys, "evaluate", "run")
+        said_by(capsys, "summary", "run")
         said_by(capsys, "explain", "run", "run", "--images", "8", "--out", "page.html")
         said_by(capsys, "export", "run", "--format", "torchvision", "--out", "run.safetensors")
         assert RunFolder(tmp_path / "run").load_config() == before

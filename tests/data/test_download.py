@@ -1,6 +1,7 @@
 """Downloading: whatever the server does, the file is whole and right, or the error says why it is not."""
 
 import contextlib
+import gzip
 import hashlib
 import io
 import socket
@@ -197,6 +198,19 @@ def test_unpack_leaves_nothing_behind_when_it_fails(tmp_path, members, message):
         make_archive(archive, members)
     with pytest.raises(ValueError, match=message):
         unpack(archive, tmp_path / "set", ["set/a.bin", "set/b.bin"], size=1)
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_unpack_notices_a_byte_that_is_another_one(tmp_path):
+    """The checksum of a .gz is at its end, where nobody looks who has found what he wanted."""
+    content = b"a" * 100
+    archive = make_archive(tmp_path / "archive.tar.gz", {"set/a.bin": content})
+    tar = bytearray(gzip.decompress(archive.read_bytes()))
+    checksum = archive.read_bytes()[-8:]
+    tar[tar.index(content)] = ord("b")
+    archive.write_bytes(gzip.compress(bytes(tar))[:-8] + checksum)
+    with pytest.raises(ValueError, match=r"archive\.tar\.gz: cannot be unpacked: CRC check failed"):
+        unpack(archive, tmp_path / "set", ["set/a.bin"], size=100)
     assert list(tmp_path.iterdir()) == [archive]
 
 
