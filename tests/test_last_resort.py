@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from minidl import cli, recipe
 from minidl.folders import NoHomeFolderError, cache_folder
+from minidl.ops.compiling import Progress
 from minidl.training import callbacks
 from minidl.training.run_folder import RunFolder
 
@@ -134,6 +135,30 @@ def test_a_full_disk_names_the_file_and_is_no_finished_run(tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", full)
     said = said_by(capsys, *RUN, "--out", "run", code=1)
     assert said == f"minidl: [Errno 28] No space left on device: '{Path('run', name)}'\n"
+    assert not list(tmp_path.rglob(".*")), "nothing half written is left"
+
+
+@POSIX
+@pytest.mark.usefixtures("tiny_runs")
+@pytest.mark.parametrize(
+    ("most", "name"), [(100, "config.json"), (3_000, "signals.json"), (8_000, "checkpoint.safetensors")]
+)
+def test_where_only_small_files_may_be_written(tmp_path, capsys, most, name):
+    """The limit of a process (ulimit -f), which each library meets in its own way."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        code = cli.main([*RUN, "--out", "run"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err.replace(f"{Progress.LINE}\n", "")
+    assert code == 1
+    assert said.startswith("minidl: ")
+    assert said.count("\n") == 1
+    assert name in said
+    assert "File too large" in said
     assert not list(tmp_path.rglob(".*")), "nothing half written is left"
 
 
