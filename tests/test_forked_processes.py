@@ -150,7 +150,9 @@ def run(script, **environment):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case == "a child of a child" else case for case in CASES]
+)
 def test_a_forked_process_computes(case):
     run(CASES[case], **({"NUMBA_THREADING_LAYER": "workqueue"} if case == "without OpenMP" else {}))
 

@@ -17,6 +17,7 @@ from minidl.ops.compiling import Progress
 from minidl.training import callbacks
 from minidl.training.run_folder import RunFolder
 
+SLOW = pytest.mark.slow
 POSIX = pytest.mark.skipif(os.name != "posix", reason="files and streams of POSIX")
 MINIDL = [sys.executable, "-c", "import sys; from minidl.cli import main; sys.exit(main())"]
 
@@ -48,8 +49,8 @@ def test_an_error_that_nobody_expects_is_one_line(monkeypatch, capsys, error):
     ("arguments", "shell", "code"),
     [
         (["devices", "--json"], "> /dev/full", 1),
-        (["devices"], "> /dev/full", 1),
-        (["devices"], "2>&-", 0),
+        pytest.param(["devices"], "> /dev/full", 1, marks=SLOW),
+        pytest.param(["devices"], "2>&-", 0, marks=SLOW),
         (["devices"], "<&- >&- 2>&-", 0),
     ],
     ids=str,
@@ -69,10 +70,10 @@ def test_streams_that_are_full_or_closed(arguments, shell, code):
     ("arguments", "code", "environment"),
     [
         (["summary", b"\xff"], 2, {"PYTHONIOENCODING": "ascii:strict"}),
-        ([b"\xff"], 2, {"PYTHONIOENCODING": "ascii:strict"}),
+        pytest.param([b"\xff"], 2, {"PYTHONIOENCODING": "ascii:strict"}, marks=SLOW),
         (["train", "--resume", b"\xff"], 1, {"PYTHONIOENCODING": "ascii:strict"}),
         (["predict", b"\xff", b"\xff.png"], 1, {"LC_ALL": "C", "PYTHONUTF8": "0"}),
-        (["devices"], 0, {"LC_ALL": "C", "PYTHONUTF8": "0"}),
+        pytest.param(["devices"], 0, {"LC_ALL": "C", "PYTHONUTF8": "0"}, marks=SLOW),
     ],
     ids=str,
 )
@@ -95,8 +96,7 @@ def test_a_run_and_its_page_may_have_any_name(capsys):
     ("environment", "code"),
     [
         ({"NUMBA_DISABLE_JIT": "1"}, 1),
-        ({"TMPDIR": "/nowhere"}, 0),
-        ({"HOME": "/nowhere", "XDG_CACHE_HOME": "", "MINIDL_CACHE_DIR": str(cache_folder())}, 0),
+        ({"TMPDIR": "/nowhere", "HOME": "/nowhere", "XDG_CACHE_HOME": "", "MINIDL_CACHE_DIR": str(cache_folder())}, 0),
     ],
     ids=str,
 )
