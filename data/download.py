@@ -173,7 +173,7 @@ class _Limited:
     An archive of a few kilobytes can unpack to terabytes, and a header in it can ask for all the memory there is.
     """
 
-    def __init__(self, stream: BinaryIO, most: int) -> None:
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
         self._stream, self._most = stream, most
 
     def tell(self) -> int:

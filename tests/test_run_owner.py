@@ -188,6 +188,7 @@ def test_each_of_these_signals_saves(tmp_path, name):
 
 
 @POSIX
+@SLOW
 def test_a_terminal_that_says_goodbye_twice_does_not_stop_the_saving(tmp_path):
     process = start(*LONG, tmp_path / "run", send="SIGHUP 11 SIGHUP 11", checkpoint_every=300)
     assert "Stopped and saved" in ended(process)
@@ -272,6 +273,6 @@ def test_settings_that_were_changed_after_the_checkpoint_are_noticed(tmp_path, f
 
 
 @POSIX
-@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=SLOW)])
+@pytest.mark.parametrize("kills", [1, pytest.param(100, marks=SLOW)])
 def test_killed_runs_come_out_the_same(tmp_path, kills):
     campaign(kills, seed=kills, folder=tmp_path)
