@@ -158,6 +158,7 @@ def test_a_forked_process_computes(case):
     run(CASES[case], **({"NUMBA_THREADING_LAYER": "workqueue"} if case == "without OpenMP" else {}))
 
 
+@pytest.mark.slow
 def test_a_kernel_that_was_never_compiled_is_compiled_by_the_child(tmp_path):
     script = """
 F.relu(np.ones((64, 1024), np.float32))

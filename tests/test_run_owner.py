@@ -195,6 +195,7 @@ def test_a_terminal_that_says_goodbye_twice_does_not_stop_the_saving(tmp_path):
 
 
 @POSIX
+@SLOW
 def test_under_nohup_a_run_goes_on(tmp_path):
     command = [*LONG[:-2], "2", "--out", tmp_path / "run"]
     process = start(*command, send="SIGHUP 3", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
@@ -203,7 +204,7 @@ def test_under_nohup_a_run_goes_on(tmp_path):
 
 
 @POSIX
-@pytest.mark.parametrize("what", ["removed", pytest.param("renamed", marks=SLOW), "replaced"])
+@pytest.mark.parametrize("what", ["removed", *(pytest.param(what, marks=SLOW) for what in ("renamed", "replaced"))])
 def test_a_folder_that_vanishes_is_an_error_and_not_a_finished_run(tmp_path, writer, what):
     folder = tmp_path / "run"
     os.kill(writer.pid, signal.SIGSTOP)
