@@ -97,8 +97,21 @@ def sessions_table(sessions: Sequence[dict[str, Any]]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Rows under a header. Cells are text, in which only ** means something: see plain()."""
+    lines = [header, *rows]
+    head, *body = (f"| {' | '.join(map(plain, line))} |" for line in lines)
+    return "\n".join([head, f"|{'|'.join([' --- '] * len(header))}|", *body])
+
+
+def plain(text: str) -> str:
+    """Text that is text in Markdown too, and in the HTML that is made of it: no tags, links, attributes, code or cells.
+
+    results.json has names of machines and messages of other libraries, which may hold anything.
+    """
+    return " ".join(text.split()).translate(_ESCAPED)
+
+
+_ESCAPED = {ord(character): f"&#{ord(character)};" for character in "&<>[]{}|`\\"}
 
 
 def quantity(value: float, unit: str) -> str:
@@ -134,7 +147,7 @@ def _not_measured(sessions: Sequence[dict[str, Any]], measurements: Sequence[Mea
         for one in measurements
         for peer, reason in one.failed.items()
     ]
-    yield "\n".join(f"- {line}" for line in [*sorted(lines), *failed]) or "Everything asked for was measured."
+    yield "\n".join(f"- {plain(line)}" for line in [*sorted(lines), *failed]) or "Everything asked for was measured."
 
 
 def _checks(measurements: Sequence[Measurement]) -> Iterator[str]:

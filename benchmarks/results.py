@@ -12,9 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.report import make_report
+from benchmarks.report import make_report, measurements_of
 from benchmarks.session import Measurement
 from minidl.training.checkpoint import replace_file
+from minidl.training.schema import check, positive, whole
 
 Results: TypeAlias = dict[str, Any]  # {"sessions": [{"started": ..., "machine": ..., "measurements": [...]}, ...]}
 
@@ -22,15 +23,16 @@ JSON, MARKDOWN = "results.json", "results.md"
 
 
 def load_results(folder: Path) -> Results:
-    """What results.json in that folder holds; ValueError, naming the file, when it is something else."""
+    """What results.json in that folder holds; ValueError, naming the file, when no report can be made of it."""
     path = folder / JSON
     try:
         results: Results = json.loads(path.read_text(encoding="utf-8"))
-        for session in results["sessions"]:
-            for measurement in session["measurements"]:
-                Measurement(**measurement)
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: not results of these benchmarks: {error!r}") from None
+        for measurement in measurements_of(results["sessions"]):
+            check(list(measurement.values.values()), [[[positive]]], "values")
+            check(measurement.case["threads"], whole, "threads")
+        make_report(results)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{path}: not results of these benchmarks: {' '.join(repr(error).split())}") from None
     return results
 
 

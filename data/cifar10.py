@@ -22,6 +22,7 @@ from minidl.folders import NoHomeFolderError, user_cache
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+ARCHIVE_BYTES = 170_052_171
 ARCHIVE = "cifar-10-binary.tar.gz"
 LOCK = ".cifar-10.lock"
 SUBFOLDER = "cifar-10-batches-bin"
@@ -81,7 +82,7 @@ def _check_size(file: Path) -> None:
 
 def _read(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The images (n, 32, 32, 3), a view, and labels (n,) of one batch file."""
-    records = np.fromfile(file, np.uint8).reshape(RECORDS_PER_FILE, RECORD_BYTES)
+    records = np.fromfile(file, np.uint8, RECORDS_PER_FILE * RECORD_BYTES).reshape(RECORDS_PER_FILE, RECORD_BYTES)
     labels = records[:, 0]
     if labels.max() >= len(CLASSES):
         first = int(np.argmax(labels >= len(CLASSES)))
@@ -142,17 +143,19 @@ def _folder_with_batches(place: Path) -> Path | None:
 
 
 def _check_archive(archive: Path) -> None:
-    found = checksum_of(archive, like=MD5)
+    size = archive.stat().st_size
+    found = checksum_of(archive, like=MD5) if size <= ARCHIVE_BYTES else "a larger file"
     if found != MD5:
         raise ValueError(
-            f"{archive}: expected md5 {MD5}, found {found} ({archive.stat().st_size:,} bytes). The file is cut "
+            f"{archive}: expected md5 {MD5}, found {found} ({size:,} bytes). The file is cut "
             f"short or not the one of {URL}; fetch it again."
         )
 
 
 def _unpack(archive: Path) -> None:
     folder = archive.parent / SUBFOLDER
-    unpack(archive, folder, [f"{SUBFOLDER}/{name}" for name in (*FILES["train"], *FILES["test"])])
+    members = [f"{SUBFOLDER}/{name}" for name in (*FILES["train"], *FILES["test"])]
+    unpack(archive, folder, members, RECORDS_PER_FILE * RECORD_BYTES)
 
 
 def _download(data_dir: str | os.PathLike[str] | None, allowed: bool) -> Path:
@@ -166,7 +169,7 @@ def _download(data_dir: str | os.PathLike[str] | None, allowed: bool) -> Path:
         target.mkdir(parents=True, exist_ok=True)
         with one_process_at_a_time(target / LOCK):
             if not _folder_with_batches(target):  # else another process has just done it
-                download(URL, part, MD5)
+                download(URL, part, MD5, ARCHIVE_BYTES)
                 _unpack(part)
                 part.unlink()
     except OSError as error:

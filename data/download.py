@@ -7,6 +7,7 @@ only then gives the result its final name.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import http.client
 import os
@@ -19,8 +20,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -29,25 +32,27 @@ ANSWER_SECONDS = 4.0  # for the whole way to the server's first answer, name loo
 STALL_SECONDS = 30.0  # without a single byte, once the server has answered
 CHUNK_BYTES = 1 << 18
 SHA256_DIGITS = 64
+BESIDE_MEMBERS = 1 << 20  # bytes of an archive that are not of the wanted files: headers, padding, small other files
 
 
 class DownloadError(OSError):
     """The file could not be fetched; the message says why."""
 
 
-def download(url: str, file: Path, checksum: str | None) -> None:
+def download(url: str, file: Path, checksum: str | None, most: int | None = None) -> None:
     """Fetch `url` into `file`, going on from the bytes that are already there, and check the sum.
 
-    `checksum` is the hex digits of an MD5 or, if there are 64, a SHA-256; with None only the length is checked.
+    `checksum` is the hex digits of an MD5 or, if there are 64, a SHA-256; with None only the length is checked. `most`
+    is how many bytes the file has at most; what a server sends beyond them is not taken.
     DownloadError if there is no answer within ANSWER_SECONDS, if the connection breaks (the bytes so far are kept,
     for the next call) or if the checksum is wrong (the file is removed).
     """
     if checksum is None:
-        _transfer(url, file)
+        _transfer(url, file, most)
         return
     if file.exists() and checksum_of(file, like=checksum) == checksum:
         return
-    _transfer(url, file)
+    _transfer(url, file, most)
     found = checksum_of(file, like=checksum)
     if found != checksum:
         size = file.stat().st_size
@@ -66,7 +71,7 @@ def checksum_of(file: Path, like: str) -> str:
     return digest.hexdigest()
 
 
-def _transfer(url: str, file: Path) -> None:
+def _transfer(url: str, file: Path, most: int | None) -> None:
     """Append to `file` what is missing from it, or write it anew if the server cannot send only that."""
     have = file.stat().st_size if file.exists() else 0
     response = _open(url, first_byte=have)
@@ -79,12 +84,14 @@ def _transfer(url: str, file: Path) -> None:
             have = 0
         remaining = response.headers.get("Content-Length")
         total = have + int(remaining) if remaining is not None else None
+        _check_size(url, total or 0, most)
         reason = ""
         try:
             with file.open("ab" if have else "wb") as target, _progress() as progress:
                 progress.print(f"Downloading {url} to {file.parent}", soft_wrap=True)
                 task = progress.add_task("", total=total, completed=have)
                 for chunk in _chunks(response):
+                    _check_size(url, target.tell() + len(chunk), most)
                     target.write(chunk)
                     progress.advance(task, len(chunk))
         except ConnectionError as error:
@@ -96,6 +103,11 @@ def _transfer(url: str, file: Path) -> None:
             f"the connection to {url} broke after {arrived:,}{of_total} bytes{reason}; they are kept, "
             "and the next try goes on from there"
         )
+
+
+def _check_size(url: str, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise DownloadError(f"{url} gives another file: expected at most {most:,} bytes, got {size:,} or more")
 
 
 def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -155,10 +167,41 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True))
 
 
-def unpack(archive: Path, folder: Path, members: Sequence[str]) -> None:
+class _Limited:
+    """A stream of at most `most` bytes; tarfile.TarError for whoever asks for more, before they are read.
+
+    An archive of a few kilobytes can unpack to terabytes, and a header in it can ask for all the memory there is.
+    """
+
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
+        self._stream, self._most = stream, most
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, place: int) -> int:
+        self._check(place)
+        return self._stream.seek(place)
+
+    def read(self, size: int) -> bytes:
+        self._check(self._stream.tell() + size)
+        return self._stream.read(size)
+
+    def finish(self) -> None:
+        """Read what is left: at the end of a .gz there is the checksum of all of it."""
+        while self._stream.read(CHUNK_BYTES):
+            self._check(self._stream.tell())
+
+    def _check(self, end: int) -> None:
+        if end > self._most:
+            raise tarfile.TarError(f"it unpacks to more than the {self._most:,} bytes that were expected")
+
+
+def unpack(archive: Path, folder: Path, members: Sequence[str], size: int) -> None:
     """Take the named files out of a .tar.gz into the new `folder`, which appears with all of them or not at all.
 
-    A member "a/b.bin" becomes folder/b.bin. Nothing else in the archive is touched, so no path in it can lead outside.
+    A member "a/b.bin" becomes folder/b.bin, and has to have `size` bytes. Nothing else in the archive is touched, so
+    no path and no link in it can lead outside. ValueError for one that is damaged, or unpacks to much more.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} is in the way: move it, so that {archive.name} can be unpacked there")
@@ -166,21 +209,26 @@ def unpack(archive: Path, folder: Path, members: Sequence[str]) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     unfinished.mkdir()
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for name in members:
-                _extract(tar, name, unfinished / Path(name).name)
+        with gzip.open(archive, "rb") as stream:
+            limited = _Limited(stream, len(members) * size + BESIDE_MEMBERS)
+            with tarfile.open(fileobj=cast(BinaryIO, limited), mode="r:") as tar:
+                for name in members:
+                    _extract(tar, name, size, unfinished / Path(name).name)
+            limited.finish()
         os.replace(unfinished, folder)
-    except (tarfile.TarError, EOFError, KeyError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError, ValueError) as error:
         raise ValueError(f"{archive}: cannot be unpacked: {error}. Remove it and try again.") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _extract(tar: tarfile.TarFile, name: str, target: Path) -> None:
+def _extract(tar: tarfile.TarFile, name: str, size: int, target: Path) -> None:
     member = tar.getmember(name)
     stream = tar.extractfile(member) if member.isreg() else None
     if stream is None:
         raise tarfile.TarError(f"{name} is not a regular file")
+    if member.size != size:
+        raise tarfile.TarError(f"expected {name} of {size:,} bytes, got {member.size:,}")
     with stream, target.open("xb") as output:
         shutil.copyfileobj(stream, output)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from minidl.recipe import EVALUATION_BATCH, PREPROCESSING, build, ends_in_softma
 from minidl.training.run_folder import RunFolder
 
 SIZE = 32  # pixels, of all data sets
+# Of all that Pillow knows, without those that start another program (EPS) or hold images of other sizes (ICO, ICNS)
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF")
+MOST_PIXELS = 50_000_000  # of an image file; they take up to 16 bytes each while it is read
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def read_picture(path: str) -> Picture:
     """Turn an image file the right way up, make it RGB, cut out the square in its middle, and resize that.
 
     An image of 32 x 32 pixels stays as it is; what is transparent becomes white, as viewers show it. OSError or
-    ValueError, which name the file, for one that is missing or cannot be read; ImportError without Pillow.
+    ValueError, which name the file, for one that is missing, of none of FORMATS, of more than MOST_PIXELS, or that
+    cannot be read; ImportError without Pillow.
     """
     try:
         from PIL import Image, ImageOps
@@ -67,24 +72,45 @@ def read_picture(path: str) -> Picture:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected an image file, found {_found(Path(path))}")
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)  # as cameras mark it
-        is_deep = upright.mode[0] in "IF"  # convert() would cut off what does not fit into 8 bits
-        if upright.has_transparency_data:  # its colours may be anything where nothing is to be seen
-            rgba = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-        rgb = upright if is_deep else upright.convert("RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about parts of a file that do not matter here
+            Image.init()
+            formats = [name for name in FORMATS if name in Image.OPEN]
+            with Image.open(path, formats=formats) as image:  # which reads the header alone
+                _check_header(image.size, image.mode)
+                image.verify()  # the checksums of a PNG; other formats have none
+            with Image.open(path, formats=formats) as image:
+                ImageOps.exif_transpose(image, in_place=True)  # as cameras mark it
+                square = _middle(image)
+            if square.has_transparency_data:  # its colours may be anything where nothing is to be seen
+                rgba = square.convert("RGBA")
+                square = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+            rgb = square.convert("RGB")
+    except _HeaderError as error:
+        raise ValueError(f"{path}: {error}") from None
     except Exception as error:  # of many kinds: each format's reader has its own
-        raise ValueError(f"{path}: not an image that can be read: {error}") from None
-    if is_deep:
-        raise ValueError(
-            f"{path}: expected 8 bits a colour, got Pillow's mode {upright.mode!r}; convert the image first"
-        )
-    width, height = rgb.size
+        raise ValueError(f"{path}: not an image that can be read: {' '.join(str(error).split())}") from None
+    pixels = np.asarray(rgb.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
+    return Picture(path, image.size, pixels)
+
+
+class _HeaderError(ValueError):
+    """An image whose pixels need not be looked at."""
+
+
+def _check_header(size: tuple[int, int], mode: str) -> None:
+    if size[0] * size[1] > MOST_PIXELS:  # a file of a few kilobytes can have more than there is memory for
+        raise _HeaderError(f"expected at most {MOST_PIXELS:,} pixels, got {size[0]:,} x {size[1]:,}; make it smaller")
+    if mode[0] in "IF":  # convert() would cut off what does not fit into 8 bits
+        raise _HeaderError(f"expected 8 bits a colour, got Pillow's mode {mode!r}; convert the image first")
+
+
+def _middle(image: Any) -> Any:
+    """The square in the middle of an image of Pillow's, cut out: resize() would look beyond the edges of a box."""
+    width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    square = rgb.crop((left, top, left + side, top + side))  # first: resize() would look beyond the edges of a box
-    return Picture(path, (width, height), np.asarray(square.resize((SIZE, SIZE), Image.Resampling.LANCZOS)))
+    return image.crop((left, top, left + side, top + side))
 
 
 def predict(run: str, pictures: Sequence[Picture], backend: str | None = None) -> list[Prediction]:

@@ -1,8 +1,8 @@
 """Runs that are killed (SIGKILL) at random, again and again, and resumed: python tests/kill_campaign.py 100 --seed 0.
 
 A run is killed up to four times: at a random file operation (a rename, a flush to the disk, or the removal of a file),
-before or after it, with half of a file written or not. Then it has to end with the very bits of one that was never
-killed, and without leftovers.
+before or after it, with half of a file written or not; or at any time after it has begun, which may be in the midst of
+another library's writing. Then it has to end with the very bits of one that was never killed, and without leftovers.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from safetensors.numpy import load_file
@@ -50,12 +51,30 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
+def process_of(arguments: list[str], kill_at: int = 0, kind: str = "") -> subprocess.Popen[str]:
+    settings = {"KILL_AT": str(kill_at), "KILL_KIND": kind, "NUMBA_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLER, *arguments], env={**os.environ, **settings}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
 def start(arguments: list[str], kill_at: int = 0, kind: str = "before") -> subprocess.CompletedProcess[str]:
     """The command, killed at its `kill_at`-th file operation, counted from 1."""
-    settings = {"KILL_AT": str(kill_at), "KILL_KIND": kind, "NUMBA_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
-    return subprocess.run(
-        [sys.executable, "-c", KILLER, *arguments], env={**os.environ, **settings}, capture_output=True, text=True
-    )
+    process = process_of(arguments, kill_at, kind)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def killed_at_any_time(arguments: list[str], run: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    """The command, killed so many seconds after its first file is there, unless it has ended."""
+    process = process_of(arguments)
+    while process.poll() is None and not (run / ".owner").exists():
+        time.sleep(0.001)
+    time.sleep(seconds)
+    process.kill()
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def result(folder: Path) -> tuple[dict[str, bytes], list[list[str]]]:
@@ -75,7 +94,12 @@ def campaign(kills: int, seed: int, folder: Path) -> int:
         for _ in range(min(4, kills - killed)):
             begun = (run / "config.json").exists()
             arguments = ["train", "--resume", str(run)] if begun else [*RUN, str(run)]
-            ended = start(arguments, generator.randint(1, 40), generator.choice(["before", "after", "half"]))
+            kind = generator.choice(["before", "after", "half", "any time"])
+            if kind == "any time":
+                (run / ".owner").unlink(missing_ok=True)  # of the one that was killed before
+                ended = killed_at_any_time(arguments, run, generator.uniform(0, 0.5))
+            else:
+                ended = start(arguments, generator.randint(1, 40), kind)
             assert "Traceback" not in ended.stderr, ended.stderr
             assert ended.returncode in (0, -9), ended.stderr
             killed += 1

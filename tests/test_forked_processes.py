@@ -140,6 +140,7 @@ assert numba.threading_layer() == "workqueue"
 assert forked(step) == repr(expected)
 """,
 }
+SLOW = {"a child of a child", "a child of a child that ran the first kernel"}
 
 
 def run(script, **environment):
@@ -150,11 +151,14 @@ def run(script, **environment):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case in SLOW else case for case in CASES]
+)
 def test_a_forked_process_computes(case):
     run(CASES[case], **({"NUMBA_THREADING_LAYER": "workqueue"} if case == "without OpenMP" else {}))
 
 
+@pytest.mark.slow
 def test_a_kernel_that_was_never_compiled_is_compiled_by_the_child(tmp_path):
     script = """
 F.relu(np.ones((64, 1024), np.float32))

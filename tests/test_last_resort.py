@@ -13,9 +13,11 @@ from safetensors.numpy import load_file
 
 from minidl import cli, recipe
 from minidl.folders import NoHomeFolderError, cache_folder
+from minidl.ops.compiling import Progress
 from minidl.training import callbacks
 from minidl.training.run_folder import RunFolder
 
+SLOW = pytest.mark.slow
 POSIX = pytest.mark.skipif(os.name != "posix", reason="files and streams of POSIX")
 MINIDL = [sys.executable, "-c", "import sys; from minidl.cli import main; sys.exit(main())"]
 
@@ -47,8 +49,8 @@ def test_an_error_that_nobody_expects_is_one_line(monkeypatch, capsys, error):
     ("arguments", "shell", "code"),
     [
         (["devices", "--json"], "> /dev/full", 1),
-        (["devices"], "> /dev/full", 1),
-        (["devices"], "2>&-", 0),
+        pytest.param(["devices"], "> /dev/full", 1, marks=SLOW),
+        pytest.param(["devices"], "2>&-", 0, marks=SLOW),
         (["devices"], "<&- >&- 2>&-", 0),
     ],
     ids=str,
@@ -68,10 +70,10 @@ def test_streams_that_are_full_or_closed(arguments, shell, code):
     ("arguments", "code", "environment"),
     [
         (["summary", b"\xff"], 2, {"PYTHONIOENCODING": "ascii:strict"}),
-        ([b"\xff"], 2, {"PYTHONIOENCODING": "ascii:strict"}),
+        pytest.param([b"\xff"], 2, {"PYTHONIOENCODING": "ascii:strict"}, marks=SLOW),
         (["train", "--resume", b"\xff"], 1, {"PYTHONIOENCODING": "ascii:strict"}),
         (["predict", b"\xff", b"\xff.png"], 1, {"LC_ALL": "C", "PYTHONUTF8": "0"}),
-        (["devices"], 0, {"LC_ALL": "C", "PYTHONUTF8": "0"}),
+        pytest.param(["devices"], 0, {"LC_ALL": "C", "PYTHONUTF8": "0"}, marks=SLOW),
     ],
     ids=str,
 )
@@ -94,8 +96,7 @@ def test_a_run_and_its_page_may_have_any_name(capsys):
     ("environment", "code"),
     [
         ({"NUMBA_DISABLE_JIT": "1"}, 1),
-        ({"TMPDIR": "/nowhere"}, 0),
-        ({"HOME": "/nowhere", "XDG_CACHE_HOME": "", "MINIDL_CACHE_DIR": str(cache_folder())}, 0),
+        ({"TMPDIR": "/nowhere", "HOME": "/nowhere", "XDG_CACHE_HOME": "", "MINIDL_CACHE_DIR": str(cache_folder())}, 0),
     ],
     ids=str,
 )
@@ -134,6 +135,30 @@ def test_a_full_disk_names_the_file_and_is_no_finished_run(tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", full)
     said = said_by(capsys, *RUN, "--out", "run", code=1)
     assert said == f"minidl: [Errno 28] No space left on device: '{Path('run', name)}'\n"
+    assert not list(tmp_path.rglob(".*")), "nothing half written is left"
+
+
+@POSIX
+@pytest.mark.usefixtures("tiny_runs")
+@pytest.mark.parametrize(
+    ("most", "name"), [(100, "config.json"), (3_000, "signals.json"), (8_000, "checkpoint.safetensors")]
+)
+def test_where_only_small_files_may_be_written(tmp_path, capsys, most, name):
+    """The limit of a process (ulimit -f), which each library meets in its own way."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        code = cli.main([*RUN, "--out", "run"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err.replace(f"{Progress.LINE}\n", "")
+    assert code == 1
+    assert said.startswith("minidl: ")
+    assert said.count("\n") == 1
+    assert name in said
+    assert "File too large" in said
     assert not list(tmp_path.rglob(".*")), "nothing half written is left"
 
 

@@ -17,10 +17,12 @@ from command_line import RUN, said_by
 from filelock import FileLock
 from kill_campaign import campaign
 
+from minidl.training.checkpoint import replace_file
 from minidl.training.run_folder import RunFolder
 from minidl.training.run_owner import InUseError, owner_of
 
 LONG = ["train", "tiny", "--data", "digits", "--limit", "64", "--batch-size", "8", "--epochs", "500", "--out"]
+SLOW = pytest.mark.slow
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and permissions of POSIX")
 
 
@@ -74,6 +76,7 @@ def read_beside(tmp_path, writer, capsys, seconds):
     while time.monotonic() < end or not rounds:
         before = RunFolder(tmp_path / "run").load_config()
         said_by(capsys, "evaluate", "run")
+        said_by(capsys, "summary", "run")
         said_by(capsys, "explain", "run", "run", "--images", "8", "--out", "page.html")
         said_by(capsys, "export", "run", "--format", "torchvision", "--out", "run.safetensors")
         assert RunFolder(tmp_path / "run").load_config() == before
@@ -90,7 +93,7 @@ def test_readers_do_not_disturb_a_writer(tmp_path, writer, capsys):
 
 
 @POSIX
-@pytest.mark.slow
+@SLOW
 @pytest.mark.usefixtures("tiny_runs")
 def test_readers_do_not_disturb_a_writer_for_a_minute(tmp_path, writer, capsys):
     read_beside(tmp_path, writer, capsys, seconds=60)
@@ -119,6 +122,7 @@ def test_the_lock_of_a_killed_owner_is_free_and_what_it_left_is_removed(tmp_path
     names = ("checkpoint.safetensors", "curves.png", "signals.json", "history.csv", "config.json")
     for name in names:
         (folder / f".{name}.{writer.pid}").write_text("half")
+    (folder / ".tmpbfNe7p").write_text("half")  # as safetensors calls it
     (folder / ".checkpoint.safetensors.mine").write_text("of the user's")
     done = len(RunFolder(folder).load_history())
     said_by(capsys, "train", "--resume", "run", "--epochs", str(done + 2))
@@ -136,6 +140,24 @@ def test_one_process_cannot_own_a_folder_twice(tmp_path):
     with RunFolder(tmp_path).owned():
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@POSIX
+def test_a_folder_that_took_the_name_of_ours_is_left_alone(tmp_path):
+    """While we write, and when we are done: it may be that of another run, with an owner of its own."""
+    run = tmp_path / "run"
+
+    def write(temporary):
+        run.rename(tmp_path / "elsewhere")
+        run.mkdir()
+        (run / ".lock").touch()
+        temporary.write_text("half")
+
+    with RunFolder(run).owned():
+        (run / "file").touch()
+        with pytest.raises(FileNotFoundError):
+            replace_file(run / "config.json", write)
+    assert [path.name for path in run.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"process": "many"}', "\0"])
@@ -156,7 +178,7 @@ def test_a_folder_that_stays_empty_is_removed(tmp_path):
 
 
 @POSIX
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGHUP", *(pytest.param(name, marks=SLOW) for name in ("SIGTERM", "SIGINT"))])
 def test_each_of_these_signals_saves(tmp_path, name):
     process = start(*LONG, tmp_path / "run", send=f"{name} 11", checkpoint_every=300)
     said = ended(process)
@@ -168,12 +190,14 @@ def test_each_of_these_signals_saves(tmp_path, name):
 
 
 @POSIX
+@SLOW
 def test_a_terminal_that_says_goodbye_twice_does_not_stop_the_saving(tmp_path):
     process = start(*LONG, tmp_path / "run", send="SIGHUP 11 SIGHUP 11", checkpoint_every=300)
     assert "Stopped and saved" in ended(process)
 
 
 @POSIX
+@SLOW
 def test_under_nohup_a_run_goes_on(tmp_path):
     command = [*LONG[:-2], "2", "--out", tmp_path / "run"]
     process = start(*command, send="SIGHUP 3", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
@@ -182,7 +206,7 @@ def test_under_nohup_a_run_goes_on(tmp_path):
 
 
 @POSIX
-@pytest.mark.parametrize("what", ["removed", "renamed", "replaced"])
+@pytest.mark.parametrize("what", ["removed", *(pytest.param(what, marks=SLOW) for what in ("renamed", "replaced"))])
 def test_a_folder_that_vanishes_is_an_error_and_not_a_finished_run(tmp_path, writer, what):
     folder = tmp_path / "run"
     os.kill(writer.pid, signal.SIGSTOP)
@@ -254,6 +278,6 @@ def test_settings_that_were_changed_after_the_checkpoint_are_noticed(tmp_path, f
 
 
 @POSIX
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(100, marks=SLOW)])
 def test_killed_runs_come_out_the_same(tmp_path, kills):
     campaign(kills, seed=kills, folder=tmp_path)

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 import traceback
+from importlib.abc import SourceLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -16,17 +17,21 @@ class StudentError(Exception):
 
 
 def load_kernels(lesson: Lesson, path: str) -> ModuleType:
-    """Run the file; FileNotFoundError without one, StudentError when it fails or lacks a function of reference.py."""
+    """Run the file; FileNotFoundError without one, StudentError when it fails or lacks a function of reference.py.
+
+    It is compiled anew, without __pycache__: that goes by the second of the last change and the size, and a file that
+    is corrected and checked at once may have the same.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected your kernels there; `minidl exercise {lesson.name}` writes the file")
     name = f"exercise_{lesson.name}"
     spec = importlib.util.spec_from_file_location(name, Path(path).resolve())
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceLoader):
         raise StudentError(f"{path}: expected a Python file, its name ending in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where Numba looks for it
     try:
-        spec.loader.exec_module(module)
+        exec(spec.loader.source_to_code(Path(path).read_bytes(), str(Path(path).resolve())), vars(module))
     except (Exception, SystemExit) as error:
         raise StudentError(f"{path} cannot be imported: {described(error, path)}") from None
     missing = [kernel.name for kernel in lesson.kernels if not callable(getattr(module, kernel.name, None))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ MOST = 100  # tensors in a drawing
 FEW = 4  # numbers that are written out
 ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 88, 190, 68, 16
 LETTER = 7.5  # pixels that a letter of a function's name is wide, at most
+
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 
 _STYLE = """\
 <style>
@@ -49,7 +52,7 @@ def computation_graph(y: Tensor, names: Mapping[str, Tensor] | None = None) -> C
     if not isinstance(names or {}, Mapping):
         raise TypeError(f"graph: expected names as in {{'w': w}}, got a {type(names).__name__}")
     tensors = _inputs_first(y)
-    labels = {id(tensor): name for name, tensor in (names or {}).items()}
+    labels = {id(tensor): _for_xml(name) for name, tensor in (names or {}).items()}
     unknown = [name for name, tensor in (names or {}).items() if id(tensor) not in {id(node) for node in tensors}]
     if unknown:
         raise ValueError(f"graph: {', '.join(unknown)} had no part in this computation")
@@ -68,6 +71,11 @@ def computation_graph(y: Tensor, names: Mapping[str, Tensor] | None = None) -> C
         f"<desc>{_in_words(tensors, labels)}</desc>"
         f'<rect width="100%" height="100%" rx="8" fill="var(--paper)"/>{"".join(parts)}</svg>'
     )
+
+
+def _for_xml(name: str) -> str:
+    """A name with the characters that no document of XML can have as Python writes them, such as \\x00."""
+    return _NOT_IN_XML.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
 
 
 def _inputs_first(y: Tensor) -> list[Tensor]:

@@ -10,6 +10,7 @@ Their numbers - rates, decays, limits - are not compared: training may go on wit
 Reading one runs no code, unlike pickle.
 """
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -32,6 +33,11 @@ def save_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
 
     One safetensors file, which runs no code when it is read; load_checkpoint() reads it.
     """
+    replace_file(path, checkpoint_writer(model, optimiser, memory))
+
+
+def checkpoint_writer(model: Layer, optimiser: Optimiser | None, memory: dict[str, Any]) -> Callable[[Path], None]:
+    """What save_checkpoint() lets write the file, for replace_file()."""
     arrays = {f"model.{name}": x.numpy() for name, x in model.tensors().items()}
     header: dict[str, Any] = {"format": FORMAT, "memory": memory}
     if optimiser is not None:
@@ -41,7 +47,8 @@ def save_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None 
         host = get_backend("cpu")
         for kind, named in optimiser.state.items():
             arrays |= {f"optimiser.{kind}.{name}": host.asarray(array) for name, array in named.items()}
-    replace_file(path, lambda temporary: save_file(arrays, temporary, {"minidl": json.dumps(header)}))
+    metadata = {"minidl": json.dumps(header)}
+    return lambda temporary: save_file(arrays, temporary, metadata)
 
 
 def load_checkpoint(path: str | Path, model: Layer, optimiser: Optimiser | None = None) -> dict[str, Any]:
@@ -133,10 +140,14 @@ def checkpoint_memory(path: str | Path) -> dict[str, Any]:
         return memory
 
 
-def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
+Identity = tuple[int, int]  # of a folder, whatever its name
+
+
+def replace_file(path: str | Path, write: Callable[[Path], object], expected: Identity | None = None) -> None:
     """Let `write` make a temporary file beside `path`, and rename it when it has safely reached the disk.
 
-    It may be read by those who may read any new file of this user, whoever wrote it. OSError names `path`.
+    It may be read by those who may read any new file of this user, whoever wrote it. OSError names `path`. Where the
+    folder has to be a certain one, `expected` is its identity(); another one that took its name gets no file.
     """
     path = Path(path)
     if path.is_dir():
@@ -144,14 +155,19 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        write(temporary)
-        temporary.chmod(mode)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _reach_disk(path.parent)
+        with _folder(path.parent, expected) as folder:
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            write(temporary)
+            temporary.chmod(mode)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            if folder is None:
+                temporary.replace(path)
+            else:
+                _check_is(path.parent, folder, identity(path.parent))
+                os.replace(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)  # so that the rename outlives a power cut
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except SafetensorError as error:  # which has no number, but says what the system said
@@ -178,11 +194,30 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
         raise ValueError(f"{path}: expected a checkpoint of minidl; the file is damaged or foreign: {error}") from None
 
 
-def _reach_disk(folder: Path) -> None:
-    """Make a rename in `folder` outlive a power cut. Windows cannot open folders, and needs not."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+@contextmanager
+def _folder(path: Path, expected: Identity | None) -> Iterator[int | None]:
+    """The descriptor of this folder, which stays its own when another takes its name; Windows has none, hence None."""
+    if os.name != "posix":
+        yield None
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _check_is(path, descriptor, expected or identity(path))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_is(path: Path, folder: int, expected: Identity | None) -> None:
+    found = os.fstat(folder)
+    if (found.st_dev, found.st_ino) != expected:
+        raise FileNotFoundError(errno.ENOENT, "its folder has been replaced by another one", str(path))
+
+
+def identity(folder: Path) -> Identity | None:
+    """Which folder it is, whatever its name; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

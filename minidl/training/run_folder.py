@@ -24,7 +24,15 @@ from typing import Any
 from minidl.layers.layer import Layer
 from minidl.optimiser_base import Optimiser
 from minidl.randomness import current_seed
-from minidl.training.checkpoint import checkpoint_memory, load_checkpoint, replace_file, save_checkpoint, whole_number
+from minidl.training.checkpoint import (
+    Identity,
+    checkpoint_memory,
+    checkpoint_writer,
+    identity,
+    load_checkpoint,
+    replace_file,
+    whole_number,
+)
 from minidl.training.loop import Position, Totals
 from minidl.training.run_owner import owned, refuse_if_in_use, remove_leftovers
 from minidl.training.run_schemas import History, check_history, check_signals, digest
@@ -40,7 +48,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.settings: dict[str, Any] = {}  # goes into each checkpoint, and has to be the same when one is read
-        self._identity: tuple[int, int] | None = None  # of the folder, while we own it
+        self._identity: Identity | None = None  # of the folder, while we own it
 
     @classmethod
     def create(cls, path: str | Path) -> "RunFolder":
@@ -59,7 +67,7 @@ class RunFolder:
         when there is a run in it.
         """
         with owned(self.path):
-            self._identity = _identity(self.path)
+            self._identity = identity(self.path)
             try:
                 if new:
                     self._refuse_a_run()
@@ -97,8 +105,7 @@ class RunFolder:
         memory = {"seed": current_seed(), "position": asdict(replace(position, totals=position.totals.read()))}
         if self.settings:
             memory["settings"] = self.settings
-        with self._writing():
-            save_checkpoint(self.path / CHECKPOINT, model, optimiser, **memory)
+        self._replace(CHECKPOINT, checkpoint_writer(model, optimiser, memory))
 
     def load_checkpoint(self, model: Layer, optimiser: Optimiser | None = None) -> Position:
         """Put the checkpoint into model and optimiser; returns where training stands.
@@ -184,32 +191,18 @@ class RunFolder:
         self._replace(name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
     def _replace(self, name: str, write: Callable[[Path], object]) -> None:
-        with self._writing():
-            replace_file(self.path / name, write)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Refuse to make the folder anew: a run of which only a part is there."""
+        """Refuse to make the folder anew, which would be a run of which only a part is there."""
         self._refuse_if_vanished()
         try:
-            yield
+            replace_file(self.path / name, write, self._identity)
         except OSError:
             self._refuse_if_vanished()
             raise
 
     def _refuse_if_vanished(self) -> None:
-        if self._identity not in (None, _identity(self.path)):
+        if self._identity not in (None, identity(self.path)):
             raise FileNotFoundError(f"{self.path}: the run folder has been removed or renamed while it was trained in; "
                                     f"nothing more is saved")  # fmt: skip
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which folder it is, whatever its name; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _without_nan(thing: Any) -> Any:

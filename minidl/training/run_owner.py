@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minidl.training.checkpoint import replace_file
+from minidl.training.checkpoint import identity, replace_file
 
 LOCK, OWNER = ".lock", ".owner"
 
@@ -45,13 +45,15 @@ def owned(folder: Path) -> Iterator[None]:
         raise PermissionError(
             f"{folder}: cannot be written, so nothing can be trained there: {error.strerror}"
         ) from error
+    ours = identity(folder)
     try:
         replace_file(folder / OWNER, lambda temporary: temporary.write_text(_ourselves(), encoding="utf-8"))
         yield
     finally:
         for name in (OWNER, LOCK):  # while we have the lock; whoever has opened the file meanwhile tries again
             with suppress(OSError):
-                (folder / name).unlink()
+                if identity(folder) == ours:
+                    (folder / name).unlink()
         lock.release()
         if made:
             with suppress(OSError):  # which it is if there are files in it
@@ -75,8 +77,12 @@ def owner_of(folder: Path) -> str:
 
 
 def remove_leftovers(folder: Path, names: tuple[str, ...]) -> None:
-    """Remove what processes that were killed have left half written of these files. For the owner alone."""
-    unfinished = re.compile(rf"\.({'|'.join(map(re.escape, names))}|{re.escape(OWNER)})\.\d+")
+    """Remove what processes that were killed have left half written of these files. For the owner alone.
+
+    safetensors writes under a name of its own making, .tmp and six letters, before it gives a file the name it is told.
+    """
+    ours = "|".join(map(re.escape, (*names, OWNER)))
+    unfinished = re.compile(rf"\.({ours})\.\d+|\.tmp[0-9A-Za-z]{{6}}")
     for path in folder.iterdir():
         if unfinished.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from benchmarks.report import make_report, quantity, targets_table
+from benchmarks.report import METHOD, make_report, quantity, targets_table
 from benchmarks.results import combine, load_results, save_report, save_results
 from benchmarks.session import Measurement
 from benchmarks.summary import Ratio, best, ratio, typical
@@ -153,3 +153,62 @@ def test_what_is_measured_again_replaces_what_was(results):
     sessions = combine(old, new)["sessions"]
     assert [len(one["measurements"]) for one in sessions] == [5, 1]
     assert len(combine({"sessions": [new]}, new)["sessions"]) == 1
+
+
+def texts(value, path=()):
+    """The path to each text inside, and to each name of a dict, which stands as (..., None, name)."""
+    if isinstance(value, str):
+        yield path
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts(inner, (*path, key))
+
+
+def test_no_text_of_the_file_is_more_than_text_in_the_report(results):
+    """Each in turn: a tag, a link, an attribute, code or another cell would make something of it on a page."""
+    hostile = "x<script>alert(1)</script>[y](javascript:alert(2)){ onclick=alert(3) }`z`|w\r\n# heading\u2028\\"
+    shown, lines = 0, len(make_report(results).splitlines())
+    for path in texts(results):
+        changed = copy.deepcopy(results)
+        inner = changed
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = hostile
+        try:
+            text = make_report(changed)
+        except (KeyError, ValueError):  # of a name that has to be a known one
+            continue
+        found = text.replace(METHOD, "")
+        assert not set("<[{`\\") & set(found), path
+        assert len(text.splitlines()) <= lines
+        shown += "x&#60;script&#62;" in text
+    assert shown >= 8
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("started",), 7),
+        (("machine",), []),
+        (("machine", "vector_features"), None),
+        (("load", "start"), ["x"]),
+        (("absent",), {"nobody": ""}),
+        (("measurements", 0, "values"), {"minidl": [[-1.0]]}),
+        (("measurements", 0, "values"), {"minidl": [["1"]]}),
+        (("measurements", 0, "case"), {}),
+        (("measurements", 0, "case", "network"), "none"),
+        (("measurements", 1, "failed"), {"keras": ""}),
+        (("measurements",), {"x": 1}),
+    ],
+    ids=str,
+)
+def test_a_file_of_which_no_report_can_be_made_is_named(tmp_path, results, place, value):
+    changed = copy.deepcopy(results)
+    inner = changed["sessions"][0]
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    save_results(tmp_path, changed)
+    with pytest.raises(ValueError, match=r"results\.json: not results of these benchmarks: ") as caught:
+        load_results(tmp_path)
+    assert "\n" not in str(caught.value)

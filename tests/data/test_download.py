@@ -1,6 +1,7 @@
 """Downloading: whatever the server does, the file is whole and right, or the error says why it is not."""
 
 import contextlib
+import gzip
 import hashlib
 import io
 import socket
@@ -71,6 +72,16 @@ def test_a_cut_download_keeps_what_came_and_goes_on_from_there(file):
         download(server.url, file, MD5)
     assert server.ranges == [None, 300_000, 600_000]
     assert file.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_server_that_sends_more_than_there_is_is_not_listened_to(file, says_length):
+    with (
+        serving(b"x" * 1_000_000, says_length=says_length) as server,
+        pytest.raises(DownloadError, match="gives another file: expected at most 300,000 bytes, got "),
+    ):
+        download(server.url, file, MD5, most=300_000)
+    assert not file.exists() or file.stat().st_size <= 300_000
 
 
 @pytest.mark.parametrize("already_there", [b"", b"not the beginning of it"])
@@ -152,9 +163,9 @@ def make_archive(path, members):
     return path
 
 
-def link(name, target):
+def link(name, target, kind=tarfile.SYMTYPE):
     info = tarfile.TarInfo(name)
-    info.type, info.linkname = tarfile.SYMTYPE, target
+    info.type, info.linkname = kind, target
     return info
 
 
@@ -163,7 +174,7 @@ def test_unpack_takes_out_the_named_files_and_nothing_else(tmp_path):
     archive = make_archive(tmp_path / "archive.tar.gz", members)
     (tmp_path / ".set.unfinished").mkdir()  # of a process that was killed
     (tmp_path / ".set.unfinished" / "a.bin").write_bytes(b"half")
-    unpack(archive, tmp_path / "set", ["set/a.bin", "set/b.bin"])
+    unpack(archive, tmp_path / "set", ["set/a.bin", "set/b.bin"], size=1)
     assert {file.name: file.read_bytes() for file in (tmp_path / "set").iterdir()} == {"a.bin": b"a", "b.bin": b"b"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive.tar.gz", "set"]
 
@@ -173,9 +184,11 @@ def test_unpack_takes_out_the_named_files_and_nothing_else(tmp_path):
     [
         ({"set/a.bin": b"a"}, "set/b.bin"),
         ({"set/a.bin": b"a", "set/b.bin": link("set/b.bin", "/etc/passwd")}, "set/b.bin is not a regular file"),
+        ({"set/a.bin": b"a", "set/b.bin": link("set/b.bin", "set/a.bin", tarfile.LNKTYPE)}, "not a regular file"),
+        ({"set/a.bin": b"a", "set/b.bin": b"bb"}, "expected set/b.bin of 1 bytes, got 2"),
         (None, "cannot be unpacked"),
     ],
-    ids=["file missing", "link", "not an archive"],
+    ids=["file missing", "link", "hard link", "wrong size", "not an archive"],
 )
 def test_unpack_leaves_nothing_behind_when_it_fails(tmp_path, members, message):
     archive = tmp_path / "archive.tar.gz"
@@ -184,7 +197,20 @@ def test_unpack_leaves_nothing_behind_when_it_fails(tmp_path, members, message):
     else:
         make_archive(archive, members)
     with pytest.raises(ValueError, match=message):
-        unpack(archive, tmp_path / "set", ["set/a.bin", "set/b.bin"])
+        unpack(archive, tmp_path / "set", ["set/a.bin", "set/b.bin"], size=1)
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_unpack_notices_a_byte_that_is_another_one(tmp_path):
+    """The checksum of a .gz is at its end, where nobody looks who has found what he wanted."""
+    content = b"a" * 100
+    archive = make_archive(tmp_path / "archive.tar.gz", {"set/a.bin": content})
+    tar = bytearray(gzip.decompress(archive.read_bytes()))
+    checksum = archive.read_bytes()[-8:]
+    tar[tar.index(content)] = ord("b")
+    archive.write_bytes(gzip.compress(bytes(tar))[:-8] + checksum)
+    with pytest.raises(ValueError, match=r"archive\.tar\.gz: cannot be unpacked: CRC check failed"):
+        unpack(archive, tmp_path / "set", ["set/a.bin"], size=100)
     assert list(tmp_path.iterdir()) == [archive]
 
 
@@ -193,7 +219,7 @@ def test_unpack_does_not_overwrite(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.bin").write_bytes(b"old")
     with pytest.raises(FileExistsError, match="is in the way: move it"):
-        unpack(archive, tmp_path / "set", ["set/a.bin"])
+        unpack(archive, tmp_path / "set", ["set/a.bin"], size=1)
     assert (tmp_path / "set" / "a.bin").read_bytes() == b"old"
 
 

@@ -1,5 +1,6 @@
 """`minidl exercise`: right solutions come through all of it, and everything has its exit code."""
 
+import os
 import re
 
 import pytest
@@ -44,6 +45,17 @@ def test_right_solutions_are_right(name, capsys):
     assert out.endswith("right  both networks learn the same. Well done!\n")
     assert "wrong" not in out
     assert err == ""
+
+
+@pytest.mark.usefixtures("_brief_training")
+def test_a_change_within_a_second_is_noticed_and_nothing_is_left_beside_the_file(capsys, tmp_path):
+    """Python's own cache of compiled files goes by the second and the size."""
+    right = SOLUTIONS["relu"]
+    for text, code in ((right, 0), (right.replace("<", ">"), 1), (right, 0)):
+        path = written("relu", text)
+        os.utime(path, (1, 1))
+        assert cli.main(["exercise", "relu", "--check"]) == code
+    assert [file.name for file in tmp_path.iterdir()] == ["relu.py"]
 
 
 def test_all_lessons_have_a_solution():

@@ -17,7 +17,11 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from fuzz_formats import FORMATS, Case, Refused
+import data_formats
+import fuzz_formats
+from fuzz_formats import Case, Refused
+
+FORMATS = fuzz_formats.FORMATS | data_formats.FORMATS
 
 KINDS = ("bit", "byte", "digit", "truncate", "extend", "zero", "repeat", "cut out", "swap", "empty", "other")
 RIGHT, REFUSED, DIFFERENT, WRONG = "right", "refused", "different", "wrong"
@@ -100,7 +104,7 @@ def main() -> int:
     for name in FORMATS if options.format == "all" else [options.format]:
         counted, bad = fuzz(name, options.mutants, options.seed, options.keep)
         failed += len(bad)
-        print(f"{name:10}", *(f"{kind} {counted[kind]:4}" for kind in (RIGHT, REFUSED, DIFFERENT, WRONG)))
+        print(f"{name:12}", *(f"{kind} {counted[kind]:4}" for kind in (RIGHT, REFUSED, DIFFERENT, WRONG)))
         print(*(f"  {line[:300]}" for line in bad[:10]), sep="\n", end="\n" if bad else "")
     return 1 if failed else 0
 

@@ -1,8 +1,7 @@
 """A few mutants of each format, always the same; python tests/fuzz/run.py has as many as you like."""
 
 import pytest
-from fuzz_formats import FORMATS
-from run import DIFFERENT, WRONG, fuzz
+from run import DIFFERENT, FORMATS, WRONG, fuzz
 
 
 @pytest.mark.parametrize("name", FORMATS)
