@@ -4,10 +4,22 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import keras, schedules
+from minidl import keras, losses, schedules
 from minidl import layers as L
 from minidl.data import Cutout, DataLoader, RandomCrop
+from minidl.optimisers import Descent
 from minidl.randomness import current_seed
+from minidl.training import epochs, fit
+
+PAIRS = np.zeros((4, 2), "float32"), np.zeros((4, 1), "float32")
+LOADER = DataLoader(PAIRS, batchsize=2)
+
+
+def keras_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
 
 WANTED = {
     "seed": minidl.seed,
@@ -42,7 +54,19 @@ WANTED = {
     "one_cycle steps": lambda n: schedules.one_cycle(0.1, n),
     "exponential every": lambda n: schedules.exponential(0.1, every=n),
     "warmed_up": lambda n: schedules.warmed_up(schedules.constant(0.1), n),
+    "fit": lambda n: fit(L.Chain(L.Dense(2, 1)), losses.mse, LOADER, Descent(0.1), n),
+    "epochs": lambda n: list(epochs(n)),
+    "reshape": lambda n: minidl.Tensor(np.zeros(4)).reshape(n, 2),
     "sum over an axis": lambda n: minidl.Tensor(np.zeros((2, 2, 3))).sum(n),
+    "keras fit epochs": lambda n: keras_model().fit(*PAIRS, epochs=n, verbose=0),
+    "keras fit initial_epoch": lambda n: keras_model().fit(*PAIRS, epochs=3, initial_epoch=n, verbose=0),
+    "keras fit batch_size": lambda n: keras_model().fit(*PAIRS, batch_size=n, verbose=0),
+    "keras fit steps_per_epoch": lambda n: keras_model().fit(*PAIRS, batch_size=2, steps_per_epoch=n, verbose=0),
+    "keras fit validation_freq": lambda n: keras_model().fit(
+        *PAIRS, epochs=2, validation_data=PAIRS, validation_freq=n, verbose=0
+    ),
+    "keras evaluate steps": lambda n: keras_model().evaluate(*PAIRS, batch_size=2, steps=n, verbose=0),
+    "keras predict batch_size": lambda n: keras_model().predict(PAIRS[0], batch_size=n, verbose=0),
     "keras Dense": lambda n: keras.layers.Dense(n),
     "keras Conv2D filters": lambda n: keras.layers.Conv2D(n, 3),
     "keras Conv2D kernel_size": lambda n: keras.layers.Conv2D(2, n),

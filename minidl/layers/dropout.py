@@ -3,7 +3,7 @@
 from minidl.layers.layer import Layer, arguments
 from minidl.modes import TrainingStep, training_step
 from minidl.operands import operands
-from minidl.ops.dropout.op import dropout
+from minidl.ops.dropout.op import check_rate, dropout
 from minidl.randomness import current_seed
 from minidl.tensor import Operand, Tensor
 
@@ -16,8 +16,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, *, active: bool | None = None) -> None:
-        if not 0 <= rate <= 1:
-            raise ValueError(f"Dropout: expected a rate from 0 to 1, got {rate}")
+        check_rate("Dropout", rate)
         self.rate, self.active = rate, active
         self.outside = TrainingStep(0)  # counts the masks drawn outside training, if there are any
 

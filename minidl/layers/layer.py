@@ -177,11 +177,18 @@ def arguments(*required: object, **optional: tuple[object, object]) -> str:
 
     The activation `identity` stands for none, and is not shown.
     """
-    shown = [name_of(value) if callable(value) else repr(value) for value in required if value is not identity]
-    for name, (value, default) in optional.items():
-        if value != default:
-            shown.append(f"{name}={name_of(value) if callable(value) else repr(value)}")
+    shown = [_shown(value) for value in required if value is not identity]
+    shown += [f"{name}={_shown(value)}" for name, (value, default) in optional.items() if value != default]
     return ", ".join(shown)
+
+
+def _shown(value: object) -> str:
+    """As it is written in code: a function by its name, NumPy's numbers as Python's."""
+    if callable(value):
+        return name_of(value)
+    if isinstance(value, tuple) and type(value) is tuple:
+        return f"({', '.join(map(_shown, value))}{',' * (len(value) == 1)})"
+    return repr(value.item() if isinstance(value, numpy.generic) else value)
 
 
 def _walk(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Layer | Tensor]]:

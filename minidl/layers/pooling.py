@@ -60,7 +60,7 @@ class _AdaptivePool(Layer):
         return (h - (out_h - 1) * stride_h, w - (out_w - 1) * stride_w), (stride_h, stride_w)
 
     def code(self) -> str:
-        return f"{type(self).__name__}({self.size})"
+        return f"{type(self).__name__}({arguments(self.size)})"
 
 
 class AdaptiveMaxPool(_AdaptivePool):

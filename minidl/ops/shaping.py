@@ -47,7 +47,7 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Tensor:
 
     try:
         array = x.array.reshape(_spread(shape))
-    except ValueError:
+    except (ValueError, TypeError):
         raise ValueError(f"reshape: expected sizes whose product is that of {old_shape}, one of them -1 if the others "
                          f"decide it, got {tuple(_spread(shape))}") from None  # fmt: skip
     return record(array.copy(), (x,), backward)

@@ -25,13 +25,14 @@ from minidl.training.data_loader import DataLoader
 from minidl.training.device_input import on_backend
 from minidl.training.diagnosis import NotFiniteError, explain_not_finite
 from minidl.training.gradient_watch import LOOK_EVERY, Mover
+from minidl.whole_numbers import whole_number
 
 Loss = Callable[[Tensor, Any], Tensor]  # loss(predicted, target)
 
 
 def epochs(count: int) -> Iterator[int]:
     """Count from 1 to `count`, printing "Epoch 1" and so on: Flux's @epochs."""
-    for epoch in range(1, count + 1):
+    for epoch in range(1, whole_number("epochs", "count", count) + 1):
         print(f"Epoch {epoch}")
         yield epoch
 
@@ -201,6 +202,7 @@ class Training:
     watch: LossWatch = field(default_factory=LossWatch)
 
     def __post_init__(self) -> None:
+        self.epochs = whole_number("fit", "epochs", self.epochs, least=0)
         self.mover = Mover(self.optimiser, self.model)
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
@@ -281,7 +283,8 @@ def fit(
 
     loss(predicted, y) is one number. `schedule` gives the learning rate of each step; `validation` is evaluated after
     each epoch. Passes count on from `data.epoch`, so that a second fit() does not see the orders of the first again.
-    Raises NotFiniteError, naming step and layer, when the loss or a gradient is nan or infinite.
+    Raises NotFiniteError, naming step and layer, when the loss or a gradient is nan or infinite; ValueError unless
+    `epochs` is a whole number of 0 or more.
     """
     training = Training(model, loss, data, optimiser, epochs, validation, schedule, first_pass=data.epoch)
     training.run(callbacks)

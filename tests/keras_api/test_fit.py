@@ -307,7 +307,7 @@ REFUSED = {
     "validation": (lambda m: m.fit(X, Y, validation_data=[X]), r"validation_data as \(x, y\)"),
     "ragged": (lambda m: m.fit(np.array([[1], [1, 2]], dtype=object), Y[:2]), "unequal length"),
     "loader and y": (lambda m: m.fit(DataLoader((X, Y)), Y), "x gives batches by itself"),
-    "evaluate nothing": (lambda m: m.evaluate(DataLoader((X, Y)), steps=0), "at least one batch"),
+    "evaluate nothing": (lambda m: m.evaluate(DataLoader((X, Y)), steps=0), "at least 1"),
 }  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from minidl.operands import is_whole_number
 from minidl.tensor import Tensor
 from minidl.training.data_loader import DataLoader
+from minidl.whole_numbers import is_whole_number, whole_number
 
 Batch = tuple[list[Any], Any, Any]  # inputs, target or None, weight of each sample or None
 
@@ -95,6 +95,7 @@ def make_batches(
     goes_on: bool = False,
 ) -> Batches:  # fmt: skip
     """Batches of arrays, or of what gives batches by itself; with goes_on, an epoch begins where the last one ended."""
+    steps = None if steps is None else whole_number(method, "the number of steps", steps, least=1)
     if is_iterable_of_batches(x):
         if y is not None or weight is not None:
             raise ValueError(f"{method}: x gives batches by itself, so targets and weights belong into them: (x, y) or "

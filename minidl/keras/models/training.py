@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy
 
@@ -28,7 +28,7 @@ from minidl.keras.models.scoring import Scoring
 from minidl.modes import evaluation_mode, no_grad, training_mode
 from minidl.tensor import Tensor
 from minidl.training.device_input import on_backend
-from minidl.whole_numbers import is_whole_number
+from minidl.whole_numbers import whole_number
 
 
 class Trainer(Layer):
@@ -105,6 +105,10 @@ class Trainer(Layer):
         x: an array, a list of arrays for several inputs, or anything that gives batches (x, y) or (x, y, weight).
         """
         self._check_compiled("fit")
+        epochs = whole_number("fit", "epochs", epochs)
+        initial_epoch = whole_number("fit", "initial_epoch", initial_epoch)
+        if not isinstance(validation_freq, Sequence) or isinstance(validation_freq, str):
+            validation_freq = whole_number("fit", "validation_freq", validation_freq, least=1)
         data, validation = self._training_data(
             x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight, validation_split, validation_data,
             validation_batch_size, validation_steps,
@@ -316,7 +320,7 @@ class Trainer(Layer):
 
 def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
     """Whether this epoch, counted from 0, is validated: every so many, or those in the list, counted from 1."""
-    return (epoch + 1) % frequency == 0 if is_whole_number(frequency) else epoch + 1 in cast(Sequence[int], frequency)
+    return epoch + 1 in frequency if isinstance(frequency, Sequence) else (epoch + 1) % frequency == 0
 
 
 def _in_form(results: dict[str, float], return_dict: bool) -> Any:

@@ -1,5 +1,7 @@
 """Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that evaluation needs nothing."""
 
+import numbers
+
 import numpy
 
 from minidl.backend import ieee
@@ -15,8 +17,7 @@ def dropout(x: Operand, rate: float, key: tuple[int, int, int]) -> Tensor:
     is computed again when it is needed and never stored. A key is (seed, step, mask), whole numbers from 0.
     """
     (x,) = operands("dropout", x)
-    if not 0 <= rate <= 1:
-        raise ValueError(f"dropout: expected a rate from 0 to 1, got {rate}")
+    check_rate("dropout", rate)
 
     def backward(dy: Tensor) -> tuple[Tensor]:
         return (dropout(dy, rate, key),)  # linear: its own transpose
@@ -25,6 +26,12 @@ def dropout(x: Operand, rate: float, key: tuple[int, int, int]) -> Tensor:
         return record(x.backend.xp.zeros_like(x.array), (x,), backward)
     seed, step, mask = (_word(part) for part in key)
     return record(x.backend.kernels(__package__).apply(x.array, rate, (seed, step, mask)), (x,), backward)
+
+
+def check_rate(owner: str, rate: float) -> None:
+    """ValueError unless it is a number from 0 to 1."""
+    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 <= rate <= 1:
+        raise ValueError(f"{owner}: expected a rate from 0 to 1, got {rate!r}")
 
 
 def _word(part: int) -> int:
