@@ -10,7 +10,7 @@ def is_whole_number(value: object) -> TypeGuard[int]:
 
 
 def whole_number(owner: str, name: str, value: object, least: int | None = None) -> int:
-    """`value` as a Python int; ValueError that names `owner` and the argument unless it is whole and at least `least`."""
+    """`value` as a Python int; ValueError that names `owner` and the argument unless it is whole, `least` or more."""
     if not is_whole_number(value):
         raise ValueError(f"{owner}: expected {name} to be a whole number, got {value!r}")
     if least is not None and value < least:
