@@ -380,7 +380,9 @@ def test_a_schedule_cannot_break_the_parameters(make, rate):
 
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize(
-    "options", [{"rules": ClipNorm(1)}, {"rules": [ClipNorm]}, {"groups": Group("*")}, {"groups": ["*.bias"]}], ids=str
+    "options",
+    [{"rules": ClipNorm(1)}, {"rules": [ClipNorm]}, {"groups": Group("*")}, {"groups": ["*.bias"]}],
+    ids=["one rule", "a class", "one group", "a text"],
 )
 def test_rules_and_groups_are_lists_of_such(make, options):
     with pytest.raises(TypeError, match=f"{make.__name__}: expected a list of objects of class "):

@@ -97,7 +97,7 @@ def test_the_first_layer_whose_signal_has_died_is_named():
     assert "Put a BatchNorm behind each convolution, or draw the weights with init=he_normal" in text
 
 
-@pytest.mark.parametrize("cure", [{"init": he_normal}, {"normalise": True}], ids=str)
+@pytest.mark.parametrize("cure", [{"init": he_normal}, {"normalise": True}], ids=["init", "normalise"])
 def test_the_remedies_that_are_named_help(cure):
     assert explain_dead_signal(deep(**cure), images()) is None
 
