@@ -179,13 +179,13 @@ def test_a_file_that_was_named_must_be_there(tmp_path, capsys):
 
 def test_the_command_writes_a_page_and_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(atlas, "TOPICS", {"conv": "conv2d"})
+    monkeypatch.setattr(atlas, "TOPICS", {"relu": "relu"})
     monkeypatch.setattr(times, "SECONDS", 0.0)
-    assert cli.main(["explain", "conv"]) == 0
-    assert capsys.readouterr().out.strip() == "conv.html"
+    assert cli.main(["explain", "relu"]) == 0
+    assert capsys.readouterr().out.strip() == "relu.html"
     assert cli.main(["atlas", "--out", "pages"]) == 0
-    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["conv.html", "index.html"]
-    text = (tmp_path / "conv.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["index.html", "relu.html"]
+    text = (tmp_path / "relu.html").read_text(encoding="utf-8")
     assert all(f'<h2 id="{heading.lower().replace(" ", "-")}-heading">' in text for heading in HEADINGS)
 
 

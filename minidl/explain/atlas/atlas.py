@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from minidl.explain.atlas.benchmark import benchmark
+from minidl.explain.atlas.benchmark import benchmark, load_sessions
 from minidl.explain.atlas.checks import check
 from minidl.explain.atlas.figures import figure
 from minidl.explain.atlas.mistakes import mistake
@@ -63,6 +63,8 @@ def _page(topic: str, benchmarks: Path | None, trail: str) -> Page:
     op = TOPICS.get(topic, topic)
     if op not in TOPICS.values():
         raise ValueError(f"nothing is known of {topic!r}: choose one of {', '.join(TOPICS)}")
+    if benchmarks is not None:
+        load_sessions(benchmarks)  # errors at once, before all that is computed on the way
     title, lead, parts = sections(_text(op))
     page = Page(title, markdown(lead), trail)
     blocks: Mapping[str, Callable[[str], str]] = {

@@ -20,14 +20,13 @@ LAYER = ("batch", "pixels", "inputs", "outputs")
 def benchmark(path: Path | None, content: str) -> str:
     """A table of a subject's cases ("layers"), or of one op's ("ops relu"); a sentence where nothing was measured.
 
-    path: a results.json; by default that of the checkout, where there is one. FileNotFoundError when a path was given
-    and there is no file, ValueError when it is not one of measurements.
+    path: a results.json; by default that of the checkout, where there is one. Errors as of load_sessions().
     """
     subject, *op = content.split()
     if path is None and not CHECKOUT_RESULTS.is_file():
         return (f'<p class="quiet">No measurements against PyTorch and Keras are here: <code>python -m benchmarks '
                 f"{subject}</code> in a checkout makes them.</p>")  # fmt: skip
-    session = _newest(_sessions(path or CHECKOUT_RESULTS), subject)
+    session = _newest(load_sessions(path or CHECKOUT_RESULTS), subject)
     if session is None:
         return f'<p class="quiet">Nothing of {subject} has been measured against PyTorch and Keras yet.</p>'
     measured = [
@@ -41,7 +40,8 @@ def benchmark(path: Path | None, content: str) -> str:
     return table(["", "minidl", *(PEERS[peer] for peer in peers)], rows, caption)
 
 
-def _sessions(path: Path) -> list[dict[str, Any]]:
+def load_sessions(path: Path) -> list[dict[str, Any]]:
+    """What was measured. FileNotFoundError when there is no file, ValueError when it is not one of measurements."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected the results.json of python -m benchmarks, but there is no such file")
     try:
